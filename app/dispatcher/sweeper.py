@@ -1,4 +1,5 @@
-"""Time-dependent work: expiry, lost leases, ends of windows, probes of a Leshan server that was down, and pruning."""
+"""Time-dependent work: expiry, lost leases, ends of windows, probes of a Leshan server that was down, observation
+rules, and pruning."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ from app.ingest.server_info import ServerInfoWatch
 from app.leshan.client import LeshanClient
 from app.models.ledger import (
     AggregateReadings,
+    ApplyRules,
     Command,
     Ledger,
     LedgerUnavailable,
@@ -27,7 +29,7 @@ from app.models.ledger import (
     TakeProbe,
 )
 from app.models.queries import ReadUnavailable
-from app.models.ready import due_for_probe, due_for_sweep
+from app.models.ready import due_for_probe, due_for_sweep, rules_due
 from app.timing import DEFAULT, Timing
 
 log = structlog.get_logger(__name__)
@@ -58,10 +60,11 @@ class Sweeper:
         self._inquirer, self._watch, self._withdrawer = inquirer, watch, withdrawer
 
     async def run(self) -> None:
-        """Sweep, probe and prune forever."""
+        """Sweep, probe, apply observation rules and prune forever."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._every(self._timing.sweep, self._sweep))
             tasks.create_task(self._every(self._timing.sweep, self._probe))
+            tasks.create_task(self._every(self._timing.sweep, self._apply_rules))
             tasks.create_task(self._every(self._timing.aggregate, self._aggregate))
             tasks.create_task(self._every(self._timing.prune, self._prune))
 
@@ -98,6 +101,13 @@ class Sweeper:
             if probe.healthy:
                 self._watch.nudge()  # it may have been restarted, or replaced
             await self._ledger.submit(Probed(probe.healthy, probe.detail))
+
+    async def _apply_rules(self) -> None:
+        """Apply observation rules in short transactions, with pauses. After a wake the ledger does so once, at once."""
+        more = await rules_due(self._ledger.server_id, self._clock)
+        while more:
+            more = await self._ledger.submit(ApplyRules())
+            await asyncio.sleep(BETWEEN_PIECES)
 
     async def _prune(self) -> None:
         await self._in_pieces(Prune)

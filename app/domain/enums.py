@@ -149,3 +149,13 @@ class ValueType(_NamedEnum):
     TIME = auto()
     OBJLNK = auto()
     CORELINK = auto()
+
+
+class ObservationState(_NamedEnum):
+    """The progress of what an observation rule wants of an endpoint (``docs/observation-rules.md``)."""
+
+    PENDING = auto()
+    ESTABLISHED = auto()
+    STALE = auto()
+    REFUSED = auto()
+    NOT_SUPPORTED = auto()

@@ -147,6 +147,21 @@ def _version(attributes: JsonValue) -> str | None:
     return text if VERSION.fullmatch(text) else None
 
 
+def registered_instances(object_links: Sequence[Mapping[str, JsonValue]] | None) -> dict[int, set[int]] | None:
+    """Return the instance ids of the objects of a registration, by object id (none for an object without
+    instances); None if it has no object links."""
+    if object_links is None:
+        return None
+    instances: dict[int, set[int]] = {}
+    for link in object_links:
+        url = str(link.get("url", ""))
+        named = _INSTANCE_LINK.fullmatch(url) or _LINK.fullmatch(url)
+        ids = tuple(map(int, named.groups())) if named else ()
+        if ids and max(ids) <= MAX_ID:
+            instances.setdefault(ids[0], set()).update(ids[1:])
+    return instances
+
+
 def stand_in(models: Sequence[ObjectModel]) -> ObjectModel:
     """Return the common part of several versions of an object: the resources that have the same type and multiplicity
     in each of the ``models`` (at least one) that defines them."""

@@ -24,6 +24,7 @@ from app.models.invariants import INVARIANTS
 from app.models.ledger.rules import START_MARGIN
 from app.models.operation_index import FILING, filing
 from app.models.reading_invariants import READING_INVARIANTS
+from app.models.rule_invariants import RULE_INVARIANTS
 
 PIECE: Final = 5_000
 ROWS: Final = 20 * PIECE
@@ -72,7 +73,7 @@ async def violations(
         checker = _Checker(reader, is_sqlite(database_url), now, max_in_flight, aggregate_retention)
         found = [
             (invariant, await checker.breaches(invariant))
-            for invariant in (*INVARIANTS, *READING_INVARIANTS)
+            for invariant in (*INVARIANTS, *READING_INVARIANTS, *RULE_INVARIANTS)
             if not (restored and invariant.of_lateness)
         ]
         if any(violators for invariant, violators in found if invariant.of_lateness):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
 
+from app.domain.observation_rules import Target
 from app.models.fields import dump_json, load_json
 
 MOST: Final = 1_000
@@ -34,6 +35,11 @@ def with_observation(stored: str | None, observation: Observation) -> str | None
 def without_observation(stored: str | None, observation: Observation) -> str | None:
     """Return the column without the observation."""
     return dump_json([each for each in _load(stored) if each != observation] or None)
+
+
+def keys_of(stored: str | None) -> set[str]:
+    """Return the observations of a column as keys (:attr:`app.domain.observation_rules.Target.key`)."""
+    return {Target((one,)).key if isinstance(one, str) else Target(tuple(one), True).key for one in _load(stored)}
 
 
 class Observed:

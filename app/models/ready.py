@@ -31,6 +31,12 @@ _UNWANTED: Final = """
 """
 _STREAM: Final = "SELECT stream_id, missed_at FROM leshan_server WHERE id = {server}"
 _BOOT_ID: Final = "SELECT boot_id FROM leshan_server WHERE id = {server}"
+RULES_DUE: Final = """
+    SELECT 1 FROM leshan_server s WHERE s.id = {server} AND s.rules_seq > 0 AND (
+        (SELECT min(e.rules_seq) FROM endpoint e WHERE e.server_id = {server}) < s.rules_seq
+        OR (SELECT min(o.check_at) FROM observation o WHERE o.check_at IS NOT NULL) <= {now}
+    )
+"""
 _SWEPT: Final = "SELECT swept_at, probe_at FROM leshan_server WHERE id = {server}"
 
 
@@ -104,3 +110,9 @@ async def due_for_probe(server_id: int, clock: Callable[[Instant], Instant] = la
     now = clock(await database_now())
     rows = await fetch(_SWEPT.format(server=int(server_id)))
     return bool(rows) and rows[0][1] is not None and rows[0][1] <= now
+
+
+async def rules_due(server_id: int, clock: Callable[[Instant], Instant] = lambda now: now) -> bool:
+    """Return whether observation rules have to be applied, or observations have to be checked."""
+    now = clock(await database_now())
+    return bool(await fetch(RULES_DUE.format(server=int(server_id), now=int(now))))

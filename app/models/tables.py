@@ -11,8 +11,18 @@ from tortoise import fields
 from tortoise.indexes import Index
 from tortoise.models import Model
 
-from app.domain.enums import ContentFormat, Delivery, OperationKind, OperationStatus, Presence, ReasonCode, ValueType
+from app.domain.enums import (
+    ContentFormat,
+    Delivery,
+    OperationKind,
+    OperationStatus,
+    Presence,
+    ReasonCode,
+    ValueType,
+)
 from app.models.fields import InstantField, JsonField
+from app.models.rule_tables import Observation as Observation  # noqa: PLC0414 - Tortoise looks for models here
+from app.models.rule_tables import ObservationRule as ObservationRule  # noqa: PLC0414
 
 
 class LedgerHead(Model):
@@ -51,6 +61,7 @@ class LeshanServer(Model):
     open_calls = fields.IntField(null=True)
     stream_id = fields.CharField(max_length=64, null=True)
     missed_at: fields.Field[int | None] = InstantField(null=True)
+    rules_seq = fields.BigIntField(default=0)
     queued = fields.BigIntField(default=0)
     sending = fields.BigIntField(default=0)
     confirmed = fields.BigIntField(default=0)
@@ -125,6 +136,7 @@ class Endpoint(Model):
     object_links = JsonField(null=True)
     observations = JsonField(null=True)
     composites = JsonField(null=True)
+    rules_seq = fields.BigIntField(default=0)
     first_seen_at: fields.Field[int | None] = InstantField(null=True)
     contacts = JsonField(null=True)
     tags = JsonField(null=True)
@@ -187,6 +199,7 @@ class Operation(Model):
     batch = fields.CharField(max_length=255, null=True)
     not_before: fields.Field[int | None] = InstantField(null=True)
     sequence = fields.CharField(max_length=255, null=True)
+    rule_id = fields.BigIntField(null=True)
 
     status = fields.CharEnumField(OperationStatus, max_length=9)
     version = fields.IntField()

@@ -183,7 +183,7 @@ REBOOT: Final = (OperationKind.EXECUTE, "/3/0/4")
 
 TABLES: Final = (
     *("transition", "presence_change", "reading", "reading_hour", "resource_state", "early_response"),
-    *("dispatch_pause", "operation_batch", "operation", "endpoint"),
+    *("dispatch_pause", "observation", "observation_rule", "operation_batch", "operation", "endpoint"),
 )
 """The ledger's tables, each before those that its rows refer to."""
 

@@ -22,9 +22,17 @@ from app.models.ledger.metadata import (
     TagEndpoints,
     UpdateServerInfo,
 )
+from app.models.ledger.observation_rules import (
+    MAX_RULES,
+    CreateObservationRule,
+    DeleteObservationRule,
+    RuleDefinition,
+    UpdateObservationRule,
+)
 from app.models.ledger.outage import READING, Outage
 from app.models.ledger.pauses import PauseDispatch, ResumeDispatch, Scope
 from app.models.ledger.readings import PruneReadings, TypedSample
+from app.models.ledger.rule_application import ApplyRules
 from app.models.ledger.rules import Rules
 from app.models.ledger.settle import Release, Settle
 from app.models.ledger.store import StoreUnavailable, UnsafeDatabase
@@ -33,8 +41,10 @@ from app.models.ledger.stores import open_store
 __all__ = [
     "ANSWER_SECONDS",
     "MADE_UP",
+    "MAX_RULES",
     "READING",
     "AggregateReadings",
+    "ApplyRules",
     "Batch",
     "BeginBatch",
     "Cancel",
@@ -47,9 +57,11 @@ __all__ = [
     "Conflict",
     "ContinueBatch",
     "Create",
+    "CreateObservationRule",
     "Created",
     "DecodedEvent",
     "DeleteEndpoint",
+    "DeleteObservationRule",
     "Deleted",
     "EndListing",
     "HandOver",
@@ -75,6 +87,7 @@ __all__ = [
     "RemoveRest",
     "RenewBridgeLease",
     "ResumeDispatch",
+    "RuleDefinition",
     "Rules",
     "Scope",
     "Settle",
@@ -88,6 +101,7 @@ __all__ = [
     "TakeProbe",
     "TypedSample",
     "UnsafeDatabase",
+    "UpdateObservationRule",
     "UpdateServerInfo",
     "Withdraw",
     "open_store",

@@ -122,8 +122,9 @@ class Group:
     that are not deleted, ``tombstones`` the newest deleted one of each name. ``next`` is the next operation of
     endpoints whose queue is not always sent from its head. ``sequences``, by endpoint id and name, may have to be
     stopped: an operation was added, or ended otherwise than CONFIRMED; ``members`` counts the QUEUED ones of those to
-    which operations are added. The log's new rows are in ``transitions``, ``presence_changes`` and
-    ``readings``; ``statements`` are written beside them.
+    which operations are added. ``observing`` are ended operations that may concern observation rules; ``rules_due``
+    are endpoints to which these have to be applied. The log's new rows are in ``transitions``, ``presence_changes``
+    and ``readings``; ``statements`` are written beside them.
     """
 
     store: Store
@@ -147,6 +148,7 @@ class Group:
     next: dict[int, Next] = field(default_factory=dict)
     sequences: set[tuple[int, str]] = field(default_factory=set)
     members: Counter[tuple[int, str]] = field(default_factory=Counter)
+    observing: list[Operation] = field(default_factory=list)
     transitions: list[TransitionRow] = field(default_factory=list)
     presence_changes: list[PresenceChange] = field(default_factory=list)
     readings: list[ReadingRow] = field(default_factory=list)
@@ -155,6 +157,7 @@ class Group:
     reported: Counter[ReadingOrigin] = field(default_factory=Counter)
     logged: bool = False
     woken: bool = False
+    rules_due: set[int] = field(default_factory=set)
 
     def draw(self) -> int:
         """Return the next number of the single sequence of operations, transitions and changes."""

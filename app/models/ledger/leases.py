@@ -64,6 +64,8 @@ def end_attempt(group: Group, operation: Operation, report: Report) -> None:
     group.move(operation, verdict.status, verdict.reason, verdict.detail)
     if operation.status is OperationStatus.QUEUED:
         _end_overtaken(group, operation)
+    elif group.server.rules_seq and (operation.rule_id is not None or KINDS[operation.kind].observes is not None):
+        group.observing.append(operation)
 
 
 def _record_observation(endpoint: EndpointRow, operation: Operation) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -21,6 +21,7 @@ from app.models.ledger.group import Group, Move, Needs, Stored
 from app.models.ledger.metadata import ProveWritable
 from app.models.ledger.outage import WRITING, Outage
 from app.models.ledger.rows import SERVER_COLUMNS, SERVER_VALUES, ServerRow
+from app.models.ledger.rule_application import ApplyRules
 from app.models.ledger.rules import Rules, rules_of_server
 from app.models.ledger.sequences import count_members
 from app.models.ledger.store import Store, StoreRefused, StoreUnavailable
@@ -135,6 +136,8 @@ class Ledger:
         self._closing = False
         self._given_up = False
         self._open = False
+        self._rules_due: set[int] = set()
+        self._applying = False
         self.outage = Outage()
 
     async def start(self) -> None:
@@ -326,8 +329,24 @@ class Ledger:
                 self._notify("changed")
             if group.woken:
                 self._notify("wake")
+            self._apply_rules(group.rules_due)
         except Exception:
             log.exception("ledger_notification_failed")
+
+    def _apply_rules(self, due: Iterable[int]) -> None:
+        """Apply the observation rules to these endpoints in a further group, so that their operations are sent in the
+        same wake. A sweep does the rest, with pauses."""
+        self._rules_due.update(due)
+        if self._rules_due and not self._applying and not self._closing:
+            applied = self.enqueue(ApplyRules(tuple(self._rules_due)))
+            self._rules_due.clear()
+            self._applying = True
+            applied.add_done_callback(self._rules_applied)
+
+    def _rules_applied(self, done: asyncio.Future[bool]) -> None:
+        self._applying = False
+        if not done.cancelled() and done.exception() is None:  # an error is logged, and the sweep tries again
+            self._apply_rules(())
 
 
 def _time_out(result: asyncio.Future[Any], seconds: float) -> None:

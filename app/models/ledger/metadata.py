@@ -58,7 +58,7 @@ class Configure(Command[int]):
         if self.awake_window_seconds != KEEP:
             endpoint.awake_window_seconds = self.awake_window_seconds
         if self.tags is not None:
-            endpoint.tags = _tags_column(self.tags)
+            endpoint.tags, endpoint.rules_seq = _tags_column(self.tags), 0
         return endpoint.id
 
 
@@ -93,7 +93,7 @@ class TagEndpoints(Command[int]):
             if column != endpoint.tags:
                 changed.append((endpoint, column))
         for endpoint, column in changed:
-            endpoint.tags = column
+            endpoint.tags, endpoint.rules_seq = column, 0
         return len(changed)
 
 

@@ -1,5 +1,7 @@
 """Apply events to an endpoint's presence. Pure: the row, the event and the time decide (``docs/presence.md``).
 
+What may end observations makes the observation rules of the endpoint due (``rules_seq`` 0).
+
 Two facts are separate. *Seen* (``last_seen_at``) moves only to the time of a message that the device itself sent.
 *Sendable* (``awake_until``) moves with registrations, updates, AWAKE and responses of the device; only registrations
 and updates that are new increment ``wake_seq``.
@@ -76,6 +78,7 @@ def _change(endpoint: EndpointRow, event: Event, at: Instant, now: Instant, rule
             open_window(endpoint, at, now, rules)
         case ObservationChanged() if event.registration_id == endpoint.registration_id:
             observe(endpoint, event.paths, composite=event.composite, stands=event.stands)
+            endpoint.rules_seq = endpoint.rules_seq if event.stands else 0
         case _:
             pass
 
@@ -222,6 +225,7 @@ def _wake(endpoint: EndpointRow, reported: Registration, at: Instant, now: Insta
     seen(endpoint, at)
     if reported.address is not None and endpoint.address is not None and reported.address[:255] != endpoint.address:
         endpoint.observations = None  # Leshan retains them, but the device's notifications no longer reach it
+        endpoint.rules_seq = 0
     slept = endpoint.sleeps
     _learn(endpoint, reported, at)
     if endpoint.sleeps is not slept:
@@ -246,8 +250,9 @@ def _learn(endpoint: EndpointRow, reported: Registration, at: Instant) -> None:
         if (value := getattr(reported, name)) is not None:
             setattr(endpoint, name, value[: _WIDTHS[name]] if isinstance(value, str) else value)
     if reported.object_links is not None:
-        links = with_known_formats(load_json(endpoint.object_links), reported.object_links)
-        endpoint.object_links = dump_json(links)
+        links = dump_json(with_known_formats(load_json(endpoint.object_links), reported.object_links))
+        if links != endpoint.object_links:
+            endpoint.object_links, endpoint.rules_seq = links, 0
 
 
 _WIDTHS: Final = {"lwm2m_version": 16, "binding_mode": 16, "address": 255}
@@ -287,7 +292,7 @@ def forget_registration(endpoint: EndpointRow) -> None:
         endpoint.past_registrations = dump_json([endpoint.registration_id, *_past(endpoint)][:_REMEMBERED])
     for column in (*_KNOWN, *_REPORTED, "object_links", "observations", "composites"):
         setattr(endpoint, column, None)
-    endpoint.lifetime_ends_at = None
+    endpoint.lifetime_ends_at, endpoint.rules_seq = None, 0
 
 
 def is_over(tombstone: EndpointRow, event: Event, now: Instant) -> bool:

@@ -53,6 +53,7 @@ class ServerRow:
     open_calls: int | None = None
     stream_id: str | None = None
     missed_at: Instant | None = None
+    rules_seq: int = 0
     queued: int = 0
     sending: int = 0
     confirmed: int = 0
@@ -125,6 +126,7 @@ class EndpointRow:
     object_links: str | None = None
     observations: str | None = None
     composites: str | None = None
+    rules_seq: int = 0
     first_seen_at: Instant | None = None
     contacts: str | None = None
     tags: str | None = None
@@ -143,6 +145,13 @@ class EndpointRow:
         endpoint.overdue = bool(endpoint.overdue)
         endpoint.queue_mode = None if endpoint.queue_mode is None else bool(endpoint.queue_mode)
         return endpoint
+
+    @property
+    def registration_key(self) -> str | None:
+        """What distinguishes its registration from others: the id, or the date if only the older webhook reports it."""
+        if not self.registered:
+            return None
+        return self.registration_id or f"@{self.leshan_registered_at or self.registered_at}"
 
     @property
     def registered(self) -> bool:

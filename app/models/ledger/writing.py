@@ -15,6 +15,7 @@ from typing import Any, Final, get_args, get_type_hints
 from app.domain.enums import Instant, OperationStatus, Presence
 from app.models.endpoint_index import object_ids, tags_of
 from app.models.ledger.group import Group, Values
+from app.models.ledger.observations import end_observing
 from app.models.ledger.queues import next_of, read_queues
 from app.models.ledger.readiness import callable_at, ready_at
 from app.models.ledger.readings import latest
@@ -133,6 +134,8 @@ async def flush(group: Group) -> None:
     """Write the changes so far; may be called again after further changes."""
     if group.sequences:
         await write_operations(group)
+    if group.observing:
+        await end_observing(group)
     for endpoint in group.endpoints.values():
         if endpoint.presence is endpoint.told_presence:
             endpoint.announce_at = None
@@ -141,6 +144,8 @@ async def flush(group: Group) -> None:
     await walk_queues(group)
     for endpoint in group.endpoints.values():
         endpoint.ready_at = next_ready_at(group, endpoint)
+        if endpoint.rules_seq < group.server.rules_seq:
+            group.rules_due.add(endpoint.id)
         if not group.woken and callable_at(endpoint.ready_at, endpoint.awake_until, group.now):
             known = group.stored.live.get(endpoint.id)
             # the clock decides whether dispatchers could find it before, because the sweeper may be late

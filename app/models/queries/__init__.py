@@ -21,6 +21,14 @@ from app.models.queries.endpoints import (
 )
 from app.models.queries.log import Expired, Piece, read_presences, read_resources, read_transitions
 from app.models.queries.many import exact_count, not_retried, operation_seqs
+from app.models.queries.observation_rules import (
+    ObservationView,
+    RuleView,
+    observation_counts,
+    observation_rule_by_id,
+    observation_rules,
+    observations_of,
+)
 from app.models.queries.operations import operation_by_id, operation_page, operations_by_id, operations_by_seq
 from app.models.queries.pages import COUNT_LIMIT, Page
 from app.models.queries.pauses import pause_by_id, pauses
@@ -70,6 +78,7 @@ __all__ = [
     "Large",
     "Leases",
     "LogHead",
+    "ObservationView",
     "OperationCriteria",
     "Page",
     "PauseView",
@@ -79,6 +88,7 @@ __all__ = [
     "ReadingCriteria",
     "ReadingView",
     "ResourceStateView",
+    "RuleView",
     "ServerView",
     "TransitionView",
     "Waiting",
@@ -100,6 +110,10 @@ __all__ = [
     "longest_waiting",
     "not_retried",
     "object_versions_of",
+    "observation_counts",
+    "observation_rule_by_id",
+    "observation_rules",
+    "observations_of",
     "oldest_readings",
     "open_calls",
     "operation_by_id",
