@@ -11,6 +11,7 @@ import strawberry
 from app.domain.enums import (
     ContentFormat,
     Delivery,
+    ObservationState,
     OperationKind,
     OperationStatus,
     Presence,
@@ -27,7 +28,8 @@ _STATUSES: Final = {
     "SENDING": "An attempt is in progress, or a stock Leshan server holds the request until the device wakes.",
     "CONFIRMED": "Final: the operation succeeded.",
     "FAILED": "Final: the operation failed or its outcome is unknown, according to `reason`.",
-    "CANCELED": "Final: a user canceled the operation, a newer write superseded it, or its `sequence` stopped.",
+    "CANCELED": "Final: a user canceled the operation, a newer write superseded it, its `sequence` stopped, or its "
+    "observation rule does not want it any more.",
     "EXPIRED": "Final: the time to live (`ttlSeconds`) ended while the operation was QUEUED.",
 }
 _PRESENCES: Final = {
@@ -52,7 +54,8 @@ _REASONS: Final = {
     "RELEASED": "The attempt ended before anything was sent to the device.",
     "EXPIRED": "The time to live (`ttlSeconds`) ended.",
     "CANCELED_BY_USER": "A user canceled the operation.",
-    "SUPERSEDED": "A newer write to the same path, created with `supersede`, replaced the operation.",
+    "SUPERSEDED": "A newer write to the same path, created with `supersede`, replaced the operation, or the "
+    "observation rule that created it does not want it any more.",
     "SEQUENCE_STOPPED": "An earlier operation of the same `sequence` ended otherwise than CONFIRMED.",
     "ENDPOINT_DELETED": "The endpoint was deleted.",
 }
@@ -112,6 +115,14 @@ _TYPES: Final = {
     "OBJLNK": "Link to an object instance.",
     "CORELINK": "Links in CoRE Link Format (RFC 6690).",
 }
+_OBSERVATIONS: Final = {
+    "PENDING": "Not observed yet: the operation waits, or ended without an answer of the device, or the device is not "
+    "registered. Observed at its next registration at the latest.",
+    "ESTABLISHED": "The device answered an OBSERVE of each path under its current registration, or has reported since.",
+    "STALE": "No report for more than twice `pmax`; the device is observed again.",
+    "REFUSED": "The device answered an OBSERVE with an error. Tried again at its next registration.",
+    "NOT_SUPPORTED": "The device has not registered an instance with one of the paths.",
+}
 
 
 def _describe(enum: EnumMeta, description: str, commands: Mapping[str, str]) -> None:
@@ -130,6 +141,7 @@ _describe(
     Delivery, "Whether a request reached the device: the highest value of all attempts of an operation.", _DELIVERIES
 )
 _describe(ContentFormat, "Content format of LwM2M payloads.", _FORMATS)
+_describe(ObservationState, "Progress of an observation rule on an endpoint.", _OBSERVATIONS)
 _describe(ValueType, "LwM2M data type of a value (Core 1.1, appendix C).", _TYPES)
 _describe(TimeSource, "Whose clock gave the time of a value.", _TIME_SOURCES)
 _describe(ReadingOrigin, "Kind of message that carried a value.", _ORIGINS)
@@ -137,6 +149,7 @@ _describe(ReadingOrigin, "Kind of message that carried a value.", _ORIGINS)
 __all__ = [
     "ContentFormat",
     "Delivery",
+    "ObservationState",
     "OperationKind",
     "OperationStatus",
     "Presence",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import Any, Final
+
+from strawberry.utils.str_converters import to_camel_case
 
 from app.models.queries import EndpointCriteria, OperationCriteria
 from app.schema.api.checks import checked_values
 from app.schema.api.inputs import DeviceOperationFilter, EndpointFilter
+from app.schema.api.scalars import write_datetime
 
 _PREFIX = "filter."
 
@@ -23,6 +27,19 @@ def operation_criteria(given: DeviceOperationFilter | None, *, of_endpoint: str 
     if criteria.endpoint not in {None, of_endpoint}:
         criteria = replace(criteria, statuses=())  # of another endpoint: nothing matches
     return replace(criteria, endpoint=of_endpoint)
+
+
+def given_filter(given: EndpointFilter) -> dict[str, Any]:
+    """Return a filter as it was given, in JSON with the names of the API and without what is null."""
+    there = {field.name: getattr(given, field.name) for field in fields(given)}
+    return {
+        to_camel_case(name): write_datetime(value) if name in _TIMES else value
+        for name, value in there.items()
+        if value is not None
+    }
+
+
+_TIMES: Final = frozenset({"last_seen_after", "last_seen_before"})
 
 
 def endpoint_criteria(given: EndpointFilter | None) -> EndpointCriteria:

@@ -9,6 +9,7 @@ from typing import Final
 
 OPERATION: Final = "DeviceOperation"
 ENDPOINT: Final = "Endpoint"
+RULE: Final = "ObservationRule"
 
 
 class NoSuchId(ValueError):
@@ -27,6 +28,10 @@ def endpoint_id(key: int) -> str:
     return global_id(ENDPOINT, key)
 
 
+def rule_id(key: int) -> str:
+    return global_id(RULE, key)
+
+
 def parse_id(text: str) -> tuple[str, str]:
     """Return the type name and the key that :func:`global_id` made a global id of.
 
@@ -39,7 +44,7 @@ def parse_id(text: str) -> tuple[str, str]:
         raise NoSuchId(f"Invalid global id {text[:100]!r}.") from None
     if type_name == OPERATION and _is_uuid(key):
         return type_name, key
-    if type_name == ENDPOINT and key.isascii() and key.isdigit() and len(key) <= 18:
+    if type_name in {ENDPOINT, RULE} and key.isascii() and key.isdigit() and len(key) <= 18:
         return type_name, key
     raise NoSuchId(f"Invalid global id {text[:100]!r}.")
 
@@ -54,6 +59,18 @@ def parse_operation_id(text: str) -> str:
     if type_name != OPERATION:
         raise NoSuchId(f"Invalid operation id {text[:100]!r}; the id of a DeviceOperation is expected.")
     return key
+
+
+def parse_rule_id(text: str) -> int:
+    """Return the id of an observation rule's global id.
+
+    Raises:
+        NoSuchId: not a global id, or that of another type.
+    """
+    type_name, key = parse_id(text)
+    if type_name != RULE:
+        raise NoSuchId(f"Invalid rule id {text[:100]!r}; the id of an ObservationRule is expected.")
+    return int(key)
 
 
 def _is_uuid(text: str) -> bool:

@@ -284,3 +284,31 @@ class UpdateEndpointInput:
     tags: strawberry.Maybe[list[str] | None] = strawberry.field(
         description="Tags, replacing all present ones: at most 50, each of 1 to 100 characters. Null removes all."
     )
+
+
+@strawberry.input(description="An observation rule.")
+class ObservationRuleInput:
+    name: str = strawberry.field(description="Unique name, 1 to 255 characters.")
+    filter: EndpointFilter = strawberry.field(
+        description="Criteria for the endpoints to which the rule applies; an empty filter selects all. They are "
+        "evaluated at each registration, and after each change of a rule."
+    )
+    paths: list[str] | None = strawberry.field(
+        default=None,
+        description='Paths to observe, at most 100; "*" stands for every instance of the object that the device '
+        'registered, for example "/3303/*/5700". `paths` or `readPaths` is required.',
+    )
+    composite: bool | None = strawberry.field(
+        default=False, description="Whether to observe all paths in one composite observation (LwM2M 1.1)."
+    )
+    attributes: AttributesInput | None = strawberry.field(
+        default=None,
+        description="Notification attributes, written to each path before it is observed. With `pmax`, an observation "
+        "without reports for twice that time is STALE.",
+    )
+    read_paths: list[str] | None = strawberry.field(
+        default=None, description="Paths to read at every registration, at most 100, in the form of `paths`."
+    )
+    enabled: bool | None = strawberry.field(
+        default=True, description="Whether the rule is in force; the observations of a disabled one are canceled."
+    )

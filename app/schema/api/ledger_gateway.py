@@ -11,7 +11,7 @@ from app.models.ledger.commands import Command
 from app.models.operation import NewOperation, Operation
 from app.schema.api.checks import optional_text
 from app.schema.api.context import RequestContext
-from app.schema.api.ids import operation_id
+from app.schema.api.ids import operation_id, rule_id
 from app.schema.api.input_validation import digest
 from app.schema.errors import ApiError, Code
 
@@ -44,6 +44,8 @@ def refusal(error: LedgerError | LedgerUnavailable) -> ApiError:
     facts = dict(error.facts)
     if "id" in facts:
         facts["id"] = operation_id(facts["id"])
+    if "rule" in facts:
+        facts["id"] = rule_id(facts.pop("rule"))
     return ApiError(codes.get(type(error), Code.CONFLICT), str(error), **facts)
 
 

@@ -24,6 +24,7 @@ from app.schema.api.ids import NoSuchId, operation_id, parse_operation_id
 from app.schema.api.input_validation import new_operation
 from app.schema.api.inputs import CreateDeviceOperationInput
 from app.schema.api.ledger_gateway import retry_of, submit
+from app.schema.api.observation_rules import ObservationRuleMutation
 from app.schema.api.operation_batches import OperationBatchMutation
 from app.schema.api.types.change import DeviceOperationPayload
 from app.schema.api.types.device import DeviceOperation, operation_of
@@ -41,7 +42,7 @@ TURN: Final = 50
 
 
 @strawberry.type(description="Mutations, which require the role operator: without it, the error is FORBIDDEN.")
-class Mutation(DispatchMutation, OperationBatchMutation, EndpointMutation):
+class Mutation(DispatchMutation, OperationBatchMutation, EndpointMutation, ObservationRuleMutation):
     @resolved(
         "Create an operation with status QUEUED. NOT_FOUND if the endpoint does not exist, CONFLICT if the idempotency "
         "key was used with another input.",

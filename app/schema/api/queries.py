@@ -13,6 +13,7 @@ from app.models.queries import (
     endpoint_by_id,
     endpoint_by_name,
     endpoint_page,
+    observation_rule_by_id,
     operation_counts,
 )
 from app.schema.api.arguments import PageCursor, PageSize
@@ -21,8 +22,9 @@ from app.schema.api.context import Info
 from app.schema.api.dispatch_control import DispatchQuery
 from app.schema.api.fields import resolved
 from app.schema.api.filters import endpoint_criteria, operation_criteria
-from app.schema.api.ids import OPERATION, NoSuchId, parse_id
+from app.schema.api.ids import OPERATION, RULE, NoSuchId, parse_id
 from app.schema.api.inputs import DeviceOperationFilter, EndpointFilter
+from app.schema.api.observation_rules import ObservationRuleQuery
 from app.schema.api.readings import ReadingQuery
 from app.schema.api.scalars import clamped_int
 from app.schema.api.types.change import OperationCount
@@ -37,6 +39,7 @@ from app.schema.api.types.device import (
     operation_of,
 )
 from app.schema.api.types.node import Node
+from app.schema.api.types.observation import rule_of
 from app.schema.limits import DEFAULT_PAGE, page_size
 
 
@@ -44,13 +47,14 @@ from app.schema.limits import DEFAULT_PAGE, page_size
     description="Queries. Each field is nullable: one that fails is null, with an error, and does not affect the "
     "others."
 )
-class Query(DispatchQuery, ReadingQuery):
-    @resolved("Endpoint or operation with this global id; null if there is none.")
+class Query(DispatchQuery, ObservationRuleQuery, ReadingQuery):
+    @resolved("Endpoint, operation or observation rule with this global id; null if there is none.")
     async def node(
         self,
         info: Info,
         id: Annotated[  # noqa: A002
-            strawberry.ID, strawberry.argument(description="Global id of an endpoint or operation.")
+            strawberry.ID,
+            strawberry.argument(description="Global id of an endpoint, an operation or an observation rule."),
         ],
     ) -> Node | None:
         try:
@@ -59,6 +63,9 @@ class Query(DispatchQuery, ReadingQuery):
             return None
         if type_name == OPERATION:
             return await _operation(info, key)
+        if type_name == RULE:
+            rule = await observation_rule_by_id(int(key))
+            return rule_of(rule) if rule else None
         return await _endpoint(info, await endpoint_by_id(int(key), info.context.reads.large))
 
     @resolved("Endpoint with this name; null if there is none.")

@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 
 from strawberry.dataloader import DataLoader
 
-from app.domain.enums import WaitingFor
+from app.domain.enums import ObservationState, WaitingFor
 from app.models.ledger import Rules
 from app.models.operation import NewOperation, Operation
 from app.models.queries import (
     INLINE,
     EndpointView,
     Large,
+    ObservationView,
     OperationCriteria,
     Page,
     ReadingView,
@@ -27,6 +28,8 @@ from app.models.queries import (
     endpoint_by_name,
     endpoints_by_id,
     heads_of,
+    observation_counts,
+    observations_of,
     open_calls,
     operation_by_id,
     operation_page,
@@ -73,10 +76,12 @@ class Reads:
         self._registered: DataLoader[int, tuple[str | None, str | None]] | None = None
         self._by_seq: DataLoader[int, LoadedOperation | None] | None = None
         """Created on demand, because it refers to this object: a reference cycle has to be garbage collected."""
+        self._observations: DataLoader[int, list[ObservationView]] | None = None
+        self._counts: DataLoader[int, Mapping[ObservationState, int]] | None = None
 
     def forget(self) -> None:
         """Drop cached rows, after a mutation and for each event of a subscription."""
-        self._by_seq = self._registered = None
+        self._by_seq = self._registered = self._observations = self._counts = None
 
     def begin_event(self) -> None:
         """Drop cached rows and reset the budget of the response for the next event of a subscription."""
@@ -218,6 +223,24 @@ class Reads:
         full = await endpoints_by_id(heavy)
         return [replace(full[v.id], weight=v.weight) if v.id in full else v for v in views]
 
+    async def observations(self, endpoint_id: int) -> list[ObservationView]:
+        """Return the observations of an endpoint, read in a batch with concurrent calls."""
+        if self._observations is None:
+            self._observations = DataLoader(load_fn=self._load_observations)
+        views = await self._observations.load(endpoint_id)
+        self.reserve(sum(len(view.detail or "") for view in views))
+        return views
+
+    async def _load_observations(self, endpoint_ids: Sequence[int]) -> list[list[ObservationView]]:
+        found = await observations_of(endpoint_ids, reports="lastReportAt" in self.names)
+        return [found[id_] for id_ in endpoint_ids]
+
+    async def observation_counts(self, rule_id: int) -> Mapping[ObservationState, int]:
+        """Return the number of endpoints in each state of a rule, read in a batch with concurrent calls."""
+        if self._counts is None:
+            self._counts = DataLoader(load_fn=_load_counts)
+        return await self._counts.load(rule_id)
+
     async def resource_states(self, endpoint_id: int, path_prefix: str | None) -> list[ResourceStateView]:
         states = await resource_states(endpoint_id, path_prefix, self.large)
         self.reserve(sum(state.weight for state in states))
@@ -264,6 +287,11 @@ class Reads:
 
     async def _last_steps(self, views: Sequence[Operation]) -> dict[int, TransitionView]:
         return await transitions_by_seq({view.last_seq for view in views})
+
+
+async def _load_counts(rule_ids: Sequence[int]) -> list[Mapping[ObservationState, int]]:
+    counts = await observation_counts(rule_ids)
+    return [counts[id_] for id_ in rule_ids]
 
 
 def _size(views: Sequence[Operation], endpoints: Mapping[int, EndpointView]) -> int:

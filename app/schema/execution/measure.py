@@ -59,6 +59,7 @@ STATEMENTS: Final[Mapping[str, int]] = {
     "endpointCount": 4_900,
     "dispatchStatus": 2_000,
     "dispatchPauses": 500,
+    "observationRules": 200,
     **dict.fromkeys(("node", "endpoint", "deviceOperation", "operationCounts", "transitionCursor", "objectModel"), 50),
 }
 """Cost of the statements of a root field. Counts read every row that matches their filter; the others end after a page,
@@ -67,7 +68,7 @@ _WITHIN: Final[Mapping[str, int]] = {
     "operations": 40,
     "transitions": 100,
     "resources": 50,
-    "retryOf": 2,  # a DataLoader reads them for all rows at once
+    **dict.fromkeys(("retryOf", "observations", "counts"), 2),  # a DataLoader reads them for all rows at once
     "totalCount": 50,
     "totalCountCapped": 50,
 }
@@ -76,13 +77,16 @@ LARGE: Final = frozenset(
     {"answer", "arguments", "attributes", "detail", "last", "objectLinks", "paths", "tags", "value", "values"}
 )
 """Fields that may have large values."""
-_LOADING: Final = frozenset({"operations", "retryOf", "resources"})
+_LOADING: Final = frozenset({"operations", "retryOf", "resources", "observations"})
 """Fields of objects that read further rows, as all root fields do."""
 _STEPS: Final = ("transitions", "operation")
 """Fields that lead from an operation to its transitions, and from each of them back to the operation."""
 MUTATION_COST: Final = 200
 _ROWS: Final[Mapping[str, int]] = {
     "dispatchPauses": 200,
+    "observationRules": 20,
+    "observations": 3,
+    "counts": 5,
     "resources": 20,
     "readingSeries": 3,
     "buckets": 100,

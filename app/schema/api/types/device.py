@@ -37,6 +37,7 @@ from app.schema.api.reads import LoadedOperation
 from app.schema.api.scalars import JSON, DateTime, clamped_int, stored_json
 from app.schema.api.types.node import ENTRY_CURSOR, Node, PageInfo, Total, page_info
 from app.schema.api.types.object_model import EndpointObject, object_model_of
+from app.schema.api.types.observation import EndpointObservations
 from app.schema.api.types.registration import Registration, registration_of
 from app.schema.api.types.resource import ResourceState, observed_of, resource_state
 from app.schema.limits import DEFAULT_PAGE, page_size
@@ -49,7 +50,7 @@ _ABSENT: Any = None
 
 
 @strawberry.type(description="A device, identified by its LwM2M endpoint client name.")
-class Endpoint(Node):
+class Endpoint(EndpointObservations, Node):
     name: str = strawberry.field(description="LwM2M endpoint client name.")
     presence: Presence = strawberry.field(description="Reachability of the device.")
     awake_until: DateTime | None = strawberry.field(
@@ -80,7 +81,6 @@ class Endpoint(Node):
         "messages within the awake window of another contact; in seconds, null before the third contact."
     )
     overdue: bool = strawberry.field(description="No message for two usual intervals, or past `nextContactBy`.")
-    view: strawberry.Private[EndpointView]
 
     @resolved("Operations of the endpoint, newest first.")
     async def operations(
@@ -239,7 +239,8 @@ class DeviceOperation(Node):
     )
     idempotency_key: str | None = strawberry.field(description="Idempotency key given at creation; null if none.")
     created_by: str | None = strawberry.field(
-        description="Name of the user who created the operation (`REVEILLE_AUTH`); null if it is not known."
+        description="Name of the user who created the operation (`REVEILLE_AUTH`), `reveille` for an observation "
+        "rule; null if it is not known."
     )
     batch: str | None = strawberry.field(description="Batch name given at creation; null if none.")
     not_before: DateTime | None = strawberry.field(
