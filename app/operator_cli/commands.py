@@ -27,6 +27,7 @@ from app.operator_cli.options import (
     global_id,
 )
 from app.operator_cli.reading_command import readings
+from app.operator_cli.rule_commands import rules
 
 ValidateRange: TypeAlias = Annotated[
     bool,
@@ -82,6 +83,7 @@ ops = typer.Typer(
 def add_to(cli: typer.Typer) -> None:
     """Add these commands to those of the processes."""
     cli.add_typer(ops)
+    cli.add_typer(rules)
     cli.add_typer(endpoints)
     for command in (status, pause, resume, readings):
         cli.command()(command)

@@ -141,3 +141,10 @@ STATUS: Final = f"""
     }}
   }}
 }}"""
+_RULE: Final = "id name enabled filter paths composite attributes readPaths createdAt createdBy counts { state count }"
+RULES: Final = f"{{ observationRules {{ {_RULE} }} }}"
+CREATE_RULE: Final = f"""
+mutation($input: ObservationRuleInput!) {{ createObservationRule(input: $input) {{ {_RULE} }} }}"""
+UPDATE_RULE: Final = f"""
+mutation($id: ID!, $input: ObservationRuleInput!) {{ updateObservationRule(id: $id, input: $input) {{ {_RULE} }} }}"""
+DELETE_RULE: Final = "mutation($id: ID!) { deleteObservationRule(id: $id) }"

@@ -60,9 +60,11 @@ def shell(served: tuple[Processes, str]) -> Shell:
     return Shell(*served)
 
 
+RULE_COMMANDS = [f"rules {name}" for name in ("list", "show", "create", "update", "delete", "enable", "disable")]
 COMMANDS = [
     *("status", "pause", "resume", "ops list", "ops show", "ops watch", "ops cancel", "ops create-for", "readings"),
     *("endpoints list", "endpoints show", "endpoints tag", "endpoints delete"),
+    *RULE_COMMANDS,
 ]
 
 
@@ -212,6 +214,31 @@ def test_the_brake_is_set_shown_and_released(shell: Shell) -> None:
     queued = [one["id"] for one in shell.json("ops", "list", "-b", batch, "-n", "3")]
     shell.type("ops", "watch", *queued)
     assert {one["status"] for one in shell.json("ops", "list", "-b", batch, "-n", "3")} == {"CONFIRMED"}
+
+
+def test_a_rule_is_created_listed_changed_and_deleted(shell: Shell) -> None:
+    words = ("-p", "/3/*/9", "-a", "pmin=1", "-a", "pmax=600", "--name-contains", DEVICE)
+    made = shell.json("rules", "create", "climate", *words, "--read", "/3/0/0")
+    assert (made["paths"], made["attributes"]) == (["/3/*/9"], {"pmin": 1, "pmax": 600})
+
+    def established() -> bool:
+        return {"state": "ESTABLISHED", "count": 1} in shell.json("rules", "show", "climate")["counts"]
+
+    wait_until(established)
+    assert "1 ESTABLISHED" in shell.type("rules", "list")
+    assert shell.json("rules", "disable", "climate")["enabled"] is False
+    assert shell.json("rules", "enable", made["id"])["enabled"] is True
+    changed = shell.json("rules", "update", "climate", "--name", "heat", "--without", "attributes", "-p", "/3")
+    assert (changed["name"], changed["attributes"], changed["paths"]) == ("heat", None, ["/3"])
+    assert (changed["readPaths"], changed["filter"]) == (["/3/0/0"], {"nameContains": DEVICE})
+    assert "heat" in shell.type("rules", "delete", "heat")
+    assert shell.json("rules", "list") == []
+    for refused, code, said in (
+        (("show", "heat"), 1, "unknown observation rule"),
+        (("create", "x", "-p", "/3303/0/*"), 1, "BAD_USER_INPUT"),
+        (("create", "x", "-p", "/3", "-a", "pmax=a"), 2, "invalid attribute"),
+    ):
+        assert said in shell.type("rules", *refused, code=code)
 
 
 def test_an_end_that_is_no_success_is_an_exit_code(shell: Shell) -> None:
