@@ -122,6 +122,7 @@ class Fleet:
         registration.lifetime = self._lifetime(device)
         if new_address:
             registration.address = self._address(device)
+            registration.observed.clear()  # Leshan still lists them, but rejects notifications from the new address
             self._cancel_calls(device)
         if with_links:
             registration.root_link = ROOT_LINK_OF_UPDATE
