@@ -128,9 +128,10 @@ def leshan_both(*, options: Sequence[object] = ()) -> Iterator[dict[str, int]]:
 
 
 @contextlib.contextmanager
-def leshan_m4() -> Iterator[LeshanServer]:
-    """Run the stock Leshan demo server 2.0.0-M4, on ports that were free a moment ago: it cannot choose any itself."""
-    http_port, coap_port = _free_port(socket.SOCK_STREAM), _free_port(socket.SOCK_DGRAM)
+def leshan_m4(*, http_port: int = 0, coap_port: int = 0) -> Iterator[LeshanServer]:
+    """Run the stock Leshan demo server 2.0.0-M4, on ports that were free a moment ago: it cannot choose any itself.
+    Pass the ports of a stopped server to start it again."""
+    http_port, coap_port = http_port or _free_port(socket.SOCK_STREAM), coap_port or _free_port(socket.SOCK_DGRAM)
     ready = _answers(f"http://127.0.0.1:{http_port}/api/clients")
     with tempfile.TemporaryDirectory() as folder:
         arguments = [str(script()), "m4", "--http-port", str(http_port), "--coap-port", str(coap_port)]

@@ -1,0 +1,131 @@
+"""Observation rules with real LwM2M devices over CoAP: the observation is there again by itself, on each server."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final
+
+import pytest
+
+from app.domain.enums import ObservationState
+from app.models import tables
+from app.models.ledger import CreateObservationRule, DeleteObservationRule, RuleDefinition
+from tests.support.leshan.devices import Device, Devices
+from tests.support.leshan.launch import Mode, leshan_m4, leshan_server
+from tests.support.leshan_world import TEMPERATURE, LeshanWorld
+from tests.support.waiting import eventually
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java")]
+
+Begin = Callable[..., AbstractAsyncContextManager[LeshanWorld]]
+
+SERVERS: Final = {"stock": "our_leshan", "production": "production_leshan", "m4": "leshan_m4_server"}
+BATTERY: Final = "/3/0/9"
+
+
+@pytest.fixture(params=list(SERVERS.values()), ids=list(SERVERS))
+def begin(request: pytest.FixtureRequest, database_url: str, leshan_devices: Devices) -> Begin:
+    """Return a function that begins a world on one of the servers."""
+    return functools.partial(LeshanWorld.begin, database_url, request.getfixturevalue(request.param), leshan_devices)
+
+
+async def create(world: LeshanWorld, name: str = "climate", **more: Any) -> int:
+    facts: dict[str, Any] = {
+        "paths": ("/3303/*/5700",),
+        "given_filter": {},
+        "criteria": {"name_contains": "device-"},
+        "composite": False,
+        "attributes": {},
+        "read_paths": (),
+        "enabled": True,
+    }
+    definition = RuleDefinition(name=name, **{**facts, **more})
+    return await world.components.ledger.submit(CreateObservationRule(definition, "operator"))
+
+
+async def becomes(world: LeshanWorld, device: Device, state: ObservationState, times: int = 1) -> None:
+    """Wait until the observation has the state, and so many OBSERVE have reached the device."""
+
+    async def reached() -> bool:
+        row = await tables.Observation.get_or_none(endpoint__name=device.name)
+        return row is not None and row.state is state and len(await world.received(device, "OBSERVE")) == times
+
+    await eventually(reached, f"{device.name} is {state} after {times} OBSERVE")
+
+
+async def test_the_observation_is_back_whatever_ended_it(begin: Begin) -> None:
+    """Its device registers again from the same port and from another one, sends an update from another port, and is
+    rebooted: each time the next value arrives."""
+    async with begin() as world:
+        await create(world, attributes={"pmin": 0, "pmax": 3600})
+        device = await world.device()
+        await becomes(world, device, ObservationState.ESTABLISHED)
+        await world.notify(device, "20.5")
+        await world.register(device)
+        await becomes(world, device, ObservationState.ESTABLISHED, 2)
+        await world.notify(device, "21.5")
+        await world.register(device, new_port=True)
+        await becomes(world, device, ObservationState.ESTABLISHED, 3)
+        await world.notify(device, "22.5")
+        await world.wake(device, new_port=True)
+        await becomes(world, device, ObservationState.ESTABLISHED, 4)
+        await world.notify(device, "23.5")
+        await asyncio.to_thread(device.reboot)
+        await becomes(world, device, ObservationState.ESTABLISHED, 5)
+        await world.notify(device, "24.5")
+        assert len(await world.received(device, "WRITE_ATTRIBUTES")) == 5
+
+
+async def test_a_sleeping_device_is_observed_at_its_next_registration(begin: Begin) -> None:
+    async with begin() as world:
+        device = await world.sleeper()
+        rule_id = await create(world, read_paths=(BATTERY,))
+        await world.settled()
+        assert await world.received(device, "OBSERVE") == []
+        await world.register(device)
+        await becomes(world, device, ObservationState.ESTABLISHED)
+        await world.notify(device, "20.5")
+        await world.components.ledger.submit(DeleteObservationRule(rule_id))
+
+        async def canceled() -> bool:
+            return (await world.known_row(device)).observations is None
+
+        await eventually(canceled, "the observation is canceled")
+        assert len(await world.received(device, "READ")) >= 1
+
+
+async def test_a_refused_observation_is_shown_and_tried_again(begin: Begin) -> None:
+    async with begin() as world:
+        device = await world.device()
+        await asyncio.to_thread(device.refuse, "4.05", path=TEMPERATURE, times=1)
+        await create(world)
+        await becomes(world, device, ObservationState.REFUSED)
+        await world.register(device)
+        await becomes(world, device, ObservationState.ESTABLISHED, 2)
+        await world.notify(device, "20.5")
+
+
+@pytest.mark.parametrize("server", ["stock", "production", "production with its data", "m4"])
+async def test_the_observation_is_back_after_a_restart_of_leshan(
+    database_url: str, leshan_devices: Devices, server: str, tmp_path: Any
+) -> None:
+    """The server loses its registrations, except for a planned stop in production mode: it keeps them together with
+    the observations."""
+    keeps = server == "production with its data"
+    mode: Mode = "stock" if server == "stock" else "production"
+    ours = functools.partial(leshan_server, mode=mode, data=tmp_path if keeps else None)
+    start: Any = leshan_m4 if server == "m4" else ours
+    with start() as first:
+        async with LeshanWorld.begin(database_url, first, leshan_devices) as world:
+            await create(world)
+            device = await world.device()
+            await becomes(world, device, ObservationState.ESTABLISHED)
+            first.stop()
+            with start(http_port=first.http_port, coap_port=first.coap_port):
+                await world.listens()
+                await world.wake(device)
+                await becomes(world, device, ObservationState.ESTABLISHED, 1 if keeps else 2)
+                await world.notify(device, "21.5")
