@@ -102,6 +102,11 @@ class Plan:
         """Return the simulated kind of Leshan server: that of every other run stores request ids."""
         return "reveille" if self.seed % 2 else "M18"
 
+    @property
+    def observed(self) -> bool:
+        """Return whether an observation rule is in force until all is healed: in every third run."""
+        return self.seed % 3 == 0
+
 
 def plan(seed: int) -> Plan:
     """Return the plan of this seed."""

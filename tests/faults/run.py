@@ -32,9 +32,18 @@ CREATE_FOR: Final = """
     createDeviceOperationsFor(filter: $filter, input: $input, batch: $batch) { created passedOver }
   }
 """
+CREATE_RULE: Final = "mutation($input: ObservationRuleInput!) { createObservationRule(input: $input) { id } }"
+DELETE_RULE: Final = "mutation($id: ID!) { deleteObservationRule(id: $id) }"
 _UNFINISHED: Final = """
     SELECT DISTINCT e.name FROM operation o JOIN endpoint e ON e.id = o.endpoint_id
     WHERE o.finished_at IS NULL AND e.name = ANY($1::text[])
+    UNION SELECT e.name FROM endpoint e JOIN leshan_server s ON s.id = e.server_id
+    WHERE e.rules_seq < s.rules_seq AND e.name = ANY($1::text[])
+"""
+"""Devices with an operation that has not ended, or with observation rules that have to be applied."""
+
+_LEFT: Final = """
+    SELECT DISTINCT e.name FROM observation o JOIN endpoint e ON e.id = o.endpoint_id WHERE e.name = ANY($1::text[])
 """
 
 
@@ -70,15 +79,19 @@ async def run(site: Site, plan: Plan) -> Result:
     (first, *_) = site.of("api")
     cursor = (await site.ask(first, "{ transitionCursor }"))["transitionCursor"]
     promises = _Promises()
+    rule = await _observe(site, plan) if plan.observed else None
     async with watchers(site, cursor, SUBSCRIBERS) as watching:
         await _trouble(site, plan, promises)
         await site.heal()
+        if rule is not None:
+            await site.ask(first, DELETE_RULE, id=rule)
         stuck = await _let_everything_end(site, plan)
         evidence = await checks.gather(whole, plan.devices)
         await _all_seen([watcher.seen for watcher in watching], len(evidence.transitions))
     broken = [*site.gave_up, *promises.broken, *stuck, *_unkept(promises, evidence), *checks.breaches(evidence)]
     broken += [breach for watcher in watching for breach in checks.unseen(evidence, watcher)]
     broken += await invariant_check.violations(whole.settings["database_url"])  # `reveille check` without its process
+    broken += [f"{row['name']} has observations of a deleted rule" for row in await whole.rows(_LEFT, plan.devices)]
     for device in plan.devices:
         (await whole.sim.delete("/sim/devices", params={"ep": device})).raise_for_status()
     return Result(
@@ -90,6 +103,19 @@ async def run(site: Site, plan: Plan) -> Result:
         reconnections=sum(watcher.connections - 1 for watcher in watching),
         broken=broken,
     )
+
+
+async def _observe(site: Site, plan: Plan) -> str:
+    """Create an observation rule for the devices of a plan, and return its id."""
+    given = {
+        "name": f"seed {plan.seed}",
+        "filter": {"nameContains": f"s{plan.seed}-"},
+        "paths": ["/3303/*/5700", "/3/0/9"],
+        "attributes": {"pmin": 0, "pmax": 600},
+        "readPaths": ["/3/0/0"],
+    }
+    rule = await site.ask(site.of("api")[0], CREATE_RULE, input=given)
+    return str(rule["createObservationRule"]["id"])
 
 
 async def _devices(site: Site, plan: Plan) -> None:
@@ -192,7 +218,7 @@ def _ids(answer: Json) -> list[str]:
 
 
 def _unkept(promises: _Promises, evidence: checks.Evidence) -> list[str]:
-    there = {id_ for id_, row in evidence.operations.items() if row["batch"] is None}
+    there = {id_ for id_, row in evidence.operations.items() if row["batch"] is None and row["rule_id"] is None}
     counted = Counter(row["batch"] for row in evidence.operations.values() if row["batch"] is not None)
     broken = [
         f"batch {name} was answered {count}, and has {counted[name]} operations"
