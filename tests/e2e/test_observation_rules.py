@@ -10,13 +10,15 @@ from typing import Any, Final
 
 import pytest
 
-from app.domain.enums import ObservationState
+from app.domain.enums import ObservationState, ReadingOrigin
 from app.models import tables
+from app.models.fields import codes_of
 from app.models.ledger import CreateObservationRule, DeleteObservationRule, RuleDefinition
 from tests.support.leshan.devices import Device, Devices
 from tests.support.leshan.launch import Mode, leshan_m4, leshan_server
 from tests.support.leshan_world import TEMPERATURE, LeshanWorld
-from tests.support.waiting import eventually
+from tests.support.live_log import live_log
+from tests.support.waiting import BOUND, eventually
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java")]
 
@@ -24,6 +26,7 @@ Begin = Callable[..., AbstractAsyncContextManager[LeshanWorld]]
 
 SERVERS: Final = {"stock": "our_leshan", "production": "production_leshan", "m4": "leshan_m4_server"}
 BATTERY: Final = "/3/0/9"
+NOTIFICATION: Final = codes_of(ReadingOrigin)[ReadingOrigin.NOTIFICATION]
 
 
 @pytest.fixture(params=list(SERVERS.values()), ids=list(SERVERS))
@@ -56,6 +59,20 @@ async def becomes(world: LeshanWorld, device: Device, state: ObservationState, t
     await eventually(reached, f"{device.name} is {state} after {times} OBSERVE")
 
 
+async def each_value_once(world: LeshanWorld, values: list[float]) -> None:
+    """The history has each notification once, the newest one is the state, and a subscriber from the start receives
+    the same readings."""
+    history = await tables.Reading.filter(path=TEMPERATURE).order_by("seq")
+    assert [float(row.value) for row in history if row.origin == NOTIFICATION] == values
+    state = await tables.ResourceState.get(path=TEMPERATURE)
+    assert (state.value, state.seq) == (history[-1].value, history[-1].seq)
+    async with asyncio.timeout(BOUND), live_log() as live:
+        events = live.resources(path_prefix=TEMPERATURE, after=0)
+        received = [(await anext(events)).seq for _ in history]
+        await events.aclose()
+    assert received == [row.seq for row in history]
+
+
 async def test_the_observation_is_back_whatever_ended_it(begin: Begin) -> None:
     """Its device registers again from the same port and from another one, sends an update from another port, and is
     rebooted: each time the next value arrives."""
@@ -77,6 +94,7 @@ async def test_the_observation_is_back_whatever_ended_it(begin: Begin) -> None:
         await becomes(world, device, ObservationState.ESTABLISHED, 5)
         await world.notify(device, "24.5")
         assert len(await world.received(device, "WRITE_ATTRIBUTES")) == 5
+        await each_value_once(world, [20.5, 21.5, 22.5, 23.5, 24.5])
 
 
 async def test_a_sleeping_device_is_observed_at_its_next_registration(begin: Begin) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -203,6 +203,42 @@ async def test_the_latest_reading_of_each_endpoint(world: LedgerWorld, api: Api)
     (newest,) = (await api.ask(query))["readings"]["edges"]
     assert some[0]["id"] == newest["node"]["id"]
     assert some[0]["reportId"] == newest["node"]["reportId"]
+
+
+VALUES: Final[dict[ValueType, list[tuple[Any, float | None]]]] = {
+    ValueType.STRING: [('ä "b"', None), ("", None), ("42", None)],
+    ValueType.INTEGER: [(str(-(2**63)), -(2.0**63)), ("0", 0.0), (str(2**63 - 1), 2.0**63)],
+    ValueType.UNSIGNED_INTEGER: [("0", 0.0), (str(2**64 - 1), 2.0**64)],
+    ValueType.FLOAT: [(5e-324, 5e-324), (1.7e308, 1.7e308), (-20.5, -20.5)],
+    ValueType.BOOLEAN: [(True, 1.0), (False, 0.0)],
+    ValueType.OPAQUE: [("00ff", None), ("", None)],
+    ValueType.TIME: [("2026-11-23T10:00:00Z", 1_795_428_000.0), ("0001-01-02T00:00:00Z", -62_135_510_400.0)],
+    ValueType.OBJLNK: [({"objectId": 3303, "objectInstanceId": 0}, None)],
+    ValueType.CORELINK: [("</3/0>;ver=1.1", None)],
+}
+"""Values of each data type of the OMA registry, in the form of the API, with their numbers."""
+
+
+@pytest.mark.parametrize("type_", list(ValueType))
+async def test_a_value_of_each_type_is_returned_as_it_was_reported(
+    world: LedgerWorld, api: Api, type_: ValueType
+) -> None:
+    await world.ingest(registered("d"))
+    values = {f"/3000/0/{index}": value for index, (value, _) in enumerate(VALUES[type_])}
+    numbers = {f"/3000/0/{index}": number for index, (_, number) in enumerate(VALUES[type_])}
+    several = "/3000/1/0"
+    values[several], numbers[several] = {"0": values["/3000/0/0"], "7": values["/3000/0/0"]}, None
+    sample = TypedSample({path: TypedValue(type_, value) for path, value in values.items()})
+    await world.ingest(DecodedEvent(Reported(endpoint="d", nodes={}), samples=[sample]))
+    readings = await pages(api, PAGE, "readings")
+    assert {one["path"]: one["value"] for one in readings} == values
+    assert {one["path"]: one["number"] for one in readings} == numbers
+    assert {one["type"] for one in readings} == {type_}
+    query = '{ endpoint(name: "d") { resources { path value number } } }'
+    states = (await api.ask(query))["endpoint"]["resources"]
+    assert {one["path"]: (one["value"], one["number"]) for one in states} == {
+        path: (values[path], numbers[path]) for path in values
+    }
 
 
 async def test_names_and_units_come_from_the_object_model(world: LedgerWorld, api: Api) -> None:
