@@ -23,6 +23,7 @@ from app.models.ledger.reading_partitions import create_statements, day_of, star
 from app.models.ledger.rows import ReadingRow
 from app.models.queries import EndpointCriteria, Interval, ReadingCriteria, latest_page, reading_page, reading_series
 from app.models.queries.log import read_resources
+from app.models.queries.readings import page_statement, series_statement
 from bench.devices import names, provision
 from bench.measuring import share
 from bench.scale.common import Measured, options, run
@@ -48,6 +49,7 @@ def main() -> None:
     parser.add_argument("--endpoints", type=int, default=100)
     parser.add_argument("--readings", type=int, default=100_000, help="of each endpoint")
     parser.add_argument("--seconds", type=int, default=25, help="between two readings of an endpoint")
+    parser.add_argument("--plans", action="store_true", help="print the plans, too")
     parser.add_argument("--rounds", type=int, default=100, help="reads of each kind")
     arguments = parser.parse_args()
     count = arguments.endpoints * arguments.readings
@@ -69,7 +71,10 @@ async def _measure(arguments: argparse.Namespace) -> list[Measured]:
             *await _aggregate(system, count),
         ]
         async with reading(system.database_url):
-            return figures + await _read(arguments, begin, now)
+            figures += await _read(arguments, begin, now)
+            if arguments.plans:
+                await _print_plans(system, begin, now)
+        return figures
 
 
 async def _fill(system: Site, arguments: argparse.Namespace, begin: Instant, now: Instant) -> None:
@@ -178,6 +183,19 @@ async def _read(arguments: argparse.Namespace, begin: Instant, now: Instant) -> 
         times = sorted([await _milliseconds(read) for _ in range(arguments.rounds)])
         figures += [(f"{what}: median", share(times, 0.5), "ms"), (f"{what}: p95", share(times, 0.95), "ms")]
     return figures
+
+
+async def _print_plans(system: Site, begin: Instant, now: Instant) -> None:
+    statements = {
+        "series of everything": series_statement(1, [PATH], Interval.of(begin, now, POINTS)),
+        "series of the last day": series_statement(1, [PATH], Interval.of(now - DAY, now, POINTS)),
+        "page of 100, in the middle": page_statement(ReadingCriteria(1), [PATH], 101, ((begin + now) // 2, 2**58)),
+    }
+    explain = "EXPLAIN (ANALYZE, BUFFERS, SUMMARY OFF)" if system.kind == "postgres" else "EXPLAIN QUERY PLAN"
+    for what, statement in statements.items():
+        print(f"== {what}\n   {' '.join(statement.sql.split())}")
+        for row in await system.reader.fetch(f"{explain} {statement.sql}", *statement.values):
+            print(f"   {row[-1]}")
 
 
 async def _milliseconds(read: Callable[[], Awaitable[object]]) -> float:
