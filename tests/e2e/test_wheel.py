@@ -89,7 +89,8 @@ def test_the_installed_program_prints_its_version(environment: Path) -> None:
 
 def test_the_installed_program_migrates_an_empty_database(environment: Path, tmp_path: Path) -> None:
     database = {"REVEILLE_DATABASE_URL": f"sqlite://{tmp_path / 'reveille.db'}"}
-    revisions = sorted(file.stem for file in (ROOT / "migrations" / "sqlite" / "models").glob("[0-9]*.py"))
+    files = (ROOT / "migrations" / "sqlite" / "models").glob("[0-9]*.py")
+    revisions = sorted((file.stem for file in files), key=lambda stem: int(stem.partition("_")[0]))
     first, second = (_run(environment, "migrate", **database) for _ in range(2))
     assert first.stdout.splitlines() == [f"applied {revision}.py" for revision in revisions], first.stderr
     assert second.stdout == "nothing to do: the schema is up to date\n"
