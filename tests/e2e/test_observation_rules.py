@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import uuid
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
@@ -35,17 +36,24 @@ def begin(request: pytest.FixtureRequest, database_url: str, leshan_devices: Dev
     return functools.partial(LeshanWorld.begin, database_url, request.getfixturevalue(request.param), leshan_devices)
 
 
-async def create(world: LeshanWorld, name: str = "climate", **more: Any) -> int:
+def own_name() -> str:
+    """Return a device's name that no other test has: a server keeps the registrations of devices that are gone, and a
+    rule that matched them would wait for their answers."""
+    return f"observed-{uuid.uuid4().hex}"
+
+
+async def create(world: LeshanWorld, device: str, **more: Any) -> int:
+    """Create a rule for the device of this name; return its id."""
     facts: dict[str, Any] = {
         "paths": ("/3303/*/5700",),
         "given_filter": {},
-        "criteria": {"name_contains": "device-"},
+        "criteria": {"names": [device]},
         "composite": False,
         "attributes": {},
         "read_paths": (),
         "enabled": True,
     }
-    definition = RuleDefinition(name=name, **{**facts, **more})
+    definition = RuleDefinition(name="climate", **{**facts, **more})
     return await world.components.ledger.submit(CreateObservationRule(definition, "operator"))
 
 
@@ -77,8 +85,8 @@ async def test_the_observation_is_back_whatever_ended_it(begin: Begin) -> None:
     """Its device registers again from the same port and from another one, sends an update from another port, and is
     rebooted: each time the next value arrives."""
     async with begin() as world:
-        await create(world, attributes={"pmin": 0, "pmax": 3600})
-        device = await world.device()
+        await create(world, name := own_name(), attributes={"pmin": 0, "pmax": 3600})
+        device = await world.device(name)
         await becomes(world, device, ObservationState.ESTABLISHED)
         await world.notify(device, "20.5")
         await world.register(device)
@@ -99,8 +107,8 @@ async def test_the_observation_is_back_whatever_ended_it(begin: Begin) -> None:
 
 async def test_a_sleeping_device_is_observed_at_its_next_registration(begin: Begin) -> None:
     async with begin() as world:
-        device = await world.sleeper()
-        rule_id = await create(world, read_paths=(BATTERY,))
+        device = await world.sleeper(name=own_name())
+        rule_id = await create(world, device.name, read_paths=(BATTERY,))
         await world.settled()
         assert await world.received(device, "OBSERVE") == []
         await world.register(device)
@@ -117,9 +125,9 @@ async def test_a_sleeping_device_is_observed_at_its_next_registration(begin: Beg
 
 async def test_a_refused_observation_is_shown_and_tried_again(begin: Begin) -> None:
     async with begin() as world:
-        device = await world.device()
+        device = await world.device(own_name())
         await asyncio.to_thread(device.refuse, "4.05", path=TEMPERATURE, times=1)
-        await create(world)
+        await create(world, device.name)
         await becomes(world, device, ObservationState.REFUSED)
         await world.register(device)
         await becomes(world, device, ObservationState.ESTABLISHED, 2)
@@ -138,8 +146,8 @@ async def test_the_observation_is_back_after_a_restart_of_leshan(
     start: Any = leshan_m4 if server == "m4" else ours
     with start() as first:
         async with LeshanWorld.begin(database_url, first, leshan_devices) as world:
-            await create(world)
-            device = await world.device()
+            await create(world, name := own_name())
+            device = await world.device(name)
             await becomes(world, device, ObservationState.ESTABLISHED)
             first.stop()
             with start(http_port=first.http_port, coap_port=first.coap_port):
