@@ -22,7 +22,7 @@ READINGS: Final = 10_000
 RESOURCES: Final = 50
 """Maximum of resources in one transaction, and of those that one statement reads."""
 
-_ENDPOINT: Final = "SELECT id FROM endpoint WHERE name = $1"
+_ENDPOINT: Final = "SELECT id FROM endpoint WHERE name = $1 AND deleted_at IS NULL"
 _COUNT: Final = "SELECT count(*) AS resources FROM resource_state WHERE endpoint_id >= $1 AND endpoint_id <= $2"
 _RESOURCES: Final = """
     SELECT endpoint_id, path FROM resource_state

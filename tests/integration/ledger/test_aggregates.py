@@ -21,6 +21,7 @@ from app.models.invariant_check import violations
 from app.models.ledger import (
     AggregateReadings,
     DecodedEvent,
+    DeleteEndpoint,
     IngestEvents,
     Ledger,
     LedgerUnavailable,
@@ -32,7 +33,7 @@ from app.models.ledger import (
 from app.models.ledger.aggregates import NEVER
 from app.models.ledger.readings import EARLIEST_CLOCK, MAX_NUMBER
 from app.models.rebuild import ReadingsPruned, Rebuilt, UnknownEndpoint, rebuild_aggregates
-from tests.support.ledger import START, LedgerWorld, LosingStore
+from tests.support.ledger import START, LedgerWorld, LosingStore, registered
 
 pytestmark = pytest.mark.asyncio
 
@@ -293,6 +294,23 @@ async def damaged(world: LedgerWorld) -> list[dict[str, Any]]:
     ):
         await world.reader.execute(sql)
     return right
+
+
+async def test_a_rebuild_of_a_name_is_not_that_of_a_deleted_endpoint(world: LedgerWorld) -> None:
+    await store(world, (START, 1.0), endpoint="d")
+    await world.ledgers[0].submit(DeleteEndpoint("d", "olga"))
+    with pytest.raises(UnknownEndpoint):
+        await rebuild(world, 0, "d")
+    world.pass_(1)
+    await world.ingest(registered("d", "r2"))
+    await store(world, (None, 2.0), endpoint="d")
+    world.pass_(3600)
+    await aggregate(world)
+    right = await hours(world)
+    (live,) = await world.rows("SELECT id FROM endpoint WHERE deleted_at IS NULL")
+    await world.reader.execute("UPDATE reading_hour SET count = 7 WHERE endpoint_id = $1", live["id"])
+    await rebuild(world, 0, "d")
+    assert await hours(world) == right
 
 
 @pytest.mark.parametrize("limit", [1, 4, 10_000])
