@@ -10,6 +10,7 @@ import typer
 from app.command_error import CommandError
 from app.operator_cli import documents
 from app.operator_cli.connection import Api, Refused
+from app.operator_cli.many import confirmed_count
 from app.operator_cli.options import Filter
 from app.operator_cli.tables import age, echo, print_json, show, table
 
@@ -73,7 +74,8 @@ def tagging(
     filter_ = _restricted(names, criteria)
     if names and not criteria and expected is None:
         expected = len(set(names))
-    count = _count(api, filter_, "tag", expected=expected, confirmed=confirmed)
+    question = "tag {count} endpoints?"
+    count = confirmed_count(api, documents.ENDPOINT_COUNT, filter_, question, expected=expected, confirmed=confirmed)
     try:
         changed = api.execute(documents.TAG, filter=filter_, add=add, remove=remove, count=count)["tagEndpoints"]
     except Refused as refused:
@@ -136,13 +138,3 @@ def _pages(api: Api, filter_: Filter, first: int | None = None) -> Iterator[dict
             return
         after = page["pageInfo"]["endCursor"]
         left = None if left is None else left - len(page["edges"])
-
-
-def _count(api: Api, filter_: Filter, verb: str, *, expected: int | None, confirmed: bool) -> int:
-    """Return the number of endpoints that match, after the user has confirmed it."""
-    if expected is not None:
-        return expected
-    count = int(api.execute(documents.ENDPOINT_COUNT, filter=filter_)["endpointCount"])
-    if not confirmed and count:
-        typer.confirm(f"{verb} {count} endpoints?", abort=True, err=True)
-    return count

@@ -21,7 +21,8 @@ def cancel(api: Api, ids: list[str], criteria: Filter, *, expected: int | None, 
         _each(ids, lambda id_: api.execute(documents.CANCEL_ONE, id=id_), "canceled", as_json=as_json)
         return
     queued = {**criteria, "statuses": ["QUEUED"]}
-    count = _count(api, queued, "cancel", expected=expected, confirmed=confirmed)
+    question = "cancel {count} operations?"
+    count = confirmed_count(api, documents.COUNT, queued, question, expected=expected, confirmed=confirmed)
     data = _execute(api, documents.CANCEL, "canceled", filter=queued, count=count)["cancelDeviceOperations"]
     _print(data, f"{data['canceled']} canceled", as_json=as_json)
 
@@ -38,7 +39,8 @@ def retry(api: Api, ids: list[str], criteria: Filter, *, expected: int | None, c
         )
         return
     ended = {"statuses": ["FAILED", "EXPIRED"], **criteria, "retried": False}
-    count = _count(api, ended, "retry", expected=expected, confirmed=confirmed)
+    question = "retry {count} operations?"
+    count = confirmed_count(api, documents.COUNT, ended, question, expected=expected, confirmed=confirmed)
     data = _execute(api, documents.RETRY, "created", filter=ended, count=count)["retryDeviceOperations"]
     _print(data, f"{data['created']} queued again", as_json=as_json)
 
@@ -77,14 +79,17 @@ def _each(ids: list[str], act: Callable[[str], Any], done: str, *, as_json: bool
         raise typer.Exit(1)
 
 
-def _count(api: Api, criteria: Filter, verb: str, *, expected: int | None, confirmed: bool) -> int:
-    """Return the number of matching operations, after the user has confirmed it."""
+def confirmed_count(
+    api: Api, document: str, criteria: Filter, question: str, *, expected: int | None, confirmed: bool
+) -> int:
+    """Return the number of what matches, after the user has answered the question, which has ``{count}``; or the
+    expected number, which the server checks. ``document`` has one field: the count."""
     if expected is not None:
         return expected
-    count = int(api.execute(documents.COUNT, filter=criteria)["deviceOperationCount"])
+    (count,) = api.execute(document, filter=criteria).values()
     if not confirmed and count:
-        typer.confirm(f"{verb} {count} operations?", abort=True, err=True)
-    return count
+        typer.confirm(question.format(count=count), abort=True, err=True)
+    return int(count)
 
 
 def _print(answer: Any, line: str, *, as_json: bool) -> None:
