@@ -11,15 +11,13 @@ from functools import partial
 from itertools import groupby, islice
 from typing import Final
 
-from app.domain.enums import DAY, HOUR, SECOND, Instant
+from app.domain.enums import DAY, HOUR, Instant
 from app.models.cursors import InvalidCursor, page_cursor, parse_page_cursor
+from app.models.ledger.readings import CLOCK_AHEAD
 from app.models.queries.criteria import EndpointCriteria, below
 from app.models.queries.pages import Page, capped, merged
 from app.models.queries.reading import Lane, Statement, fetch, on_postgres, reading_through
 from app.models.queries.views import Large, ReadingView, Row, columns
-
-CLOCK_AHEAD: Final = 300 * SECOND
-"""A reading's ``at`` is at most this much after its receipt, and so after the time that chooses its partition."""
 
 LONG: Final = 2 * DAY
 """The interval from which a series is made of hourly aggregates: a value every second is 172,800 readings."""
@@ -91,7 +89,8 @@ def page_statement(
 
 
 def _within(start: Instant | None, end: Instant | None, statement: Statement) -> list[str]:
-    """Return the conditions on the time of the readings ``l``; the partitions that are too old are not read."""
+    """Return the conditions on the time of the readings ``l``; the partitions that are too old are not read. A
+    reading's ``at`` is at most :data:`CLOCK_AHEAD` after its commit, which chooses its partition."""
     conditions = []
     if start is not None:
         conditions.append(f"l.at >= {statement.add(start)}")
