@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Final, TypeAlias
 
 from app.domain.enums import ValueType
-from app.domain.paths import MAX_ID
+from app.domain.paths import MAX_ID, LwM2mPath
 from app.domain.values import JsonValue
 
 
@@ -131,15 +131,6 @@ def object_versions(
     return versions
 
 
-def object_instances(object_links: Sequence[Mapping[str, JsonValue]] | None) -> dict[int, list[int]]:
-    """Return the instances of a registration's objects, sorted; objects without an instance are omitted."""
-    instances: dict[int, set[int]] = {}
-    for link in object_links or ():
-        if named := _INSTANCE_LINK.fullmatch(str(link.get("url", ""))):
-            instances.setdefault(int(named[1]), set()).add(int(named[2]))
-    return {object_id: sorted(found) for object_id, found in instances.items()}
-
-
 def _version(attributes: JsonValue) -> str | None:
     version = attributes.get("ver") if isinstance(attributes, Mapping) else None
     plain = isinstance(version, str | float | int) and not isinstance(version, bool)
@@ -160,6 +151,12 @@ def registered_instances(object_links: Sequence[Mapping[str, JsonValue]] | None)
         if ids and max(ids) <= MAX_ID:
             instances.setdefault(ids[0], set()).update(ids[1:])
     return instances
+
+
+def resource_model(models: Models, path: LwM2mPath) -> ResourceModel | None:
+    """Return the model of the resource at a path, or of its instance; None if it is not known."""
+    model = models(path.object_id)
+    return model.resources.get(path.ids[2]) if model else None
 
 
 def stand_in(models: Sequence[ObjectModel]) -> ObjectModel:

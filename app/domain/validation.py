@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 
 from app.domain.enums import OperationKind, ValueType
 from app.domain.kinds import CANCELS, COMPOSITES, READS
-from app.domain.object_models import ObjectModel, ResourceModel
+from app.domain.object_models import ObjectModel, ResourceModel, resource_model
 from app.domain.operations import OperationRequest
 from app.domain.paths import MAX_ID, LwM2mPath
 from app.domain.ranges import value_range
@@ -76,9 +76,7 @@ def typed_by_model(request: OperationRequest, model_of: ModelOf) -> OperationReq
     """Return a WRITE that clears a multiple resource with the model's type: it has no value from which to take one."""
     if request.value_type is None or request.value != {}:
         return request
-    path = LwM2mPath.parse(request.path or "")
-    model = model_of(path.object_id)
-    resource = model.resources.get(path.ids[2]) if model else None
+    resource = resource_model(model_of, LwM2mPath.parse(request.path or ""))
     return replace(request, value_type=resource.type) if resource and resource.type else request
 
 
@@ -124,8 +122,7 @@ def _check_path(request: OperationRequest, path: LwM2mPath, model_of: ModelOf, r
 
 def _check_member(text: str, command: Mapping[str, JsonValue], model_of: ModelOf, ranges: bool) -> bool:
     path = LwM2mPath.parse(text)
-    model = model_of(path.object_id)
-    resource = model.resources.get(path.ids[2]) if model else None
+    resource = resource_model(model_of, path)
     if resource is None:
         return False
     _check_depth(path, resource, "values")

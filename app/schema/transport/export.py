@@ -20,6 +20,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from app.domain.enums import Instant
+from app.domain.object_models import resource_model
 from app.domain.paths import LwM2mPath
 from app.models.object_models import stored_versions
 from app.models.queries import (
@@ -135,9 +136,7 @@ class _Exporter:
         models = self._context.object_models.of(versions)
         labels: dict[str, tuple[str | None, str | None]] = {}
         for one in paths:
-            resource = LwM2mPath.parse(one)
-            model = models(resource.object_id)
-            known = model.resources.get(resource.ids[2]) if model else None
+            known = resource_model(models, LwM2mPath.parse(one))
             labels[one] = (known.name, known.units or None) if known else (None, None)
         return _Export(name, criteria, paths, labels)
 

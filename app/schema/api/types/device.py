@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, cast
 import strawberry
 
 from app.domain.enums import SECOND
-from app.domain.object_models import object_instances
+from app.domain.object_models import registered_instances
 from app.models.cursors import log_cursor
 from app.models.fields import load_json
 from app.models.object_models import stored_links, stored_versions
@@ -106,13 +106,13 @@ class Endpoint(EndpointObservations, Node):
     async def objects(self, info: Info) -> list[EndpointObject]:
         links, lwm2m_version = await info.context.reads.registered_objects(self.view.id)
         versions = stored_versions(links, lwm2m_version)
-        instances = object_instances(stored_links(links))
+        instances = registered_instances(stored_links(links)) or {}
         models = await info.context.services.object_models.exact(versions)
         return [
             EndpointObject(
                 object_id=id_,
                 version=versions[id_],
-                instances=instances.get(id_, []),
+                instances=sorted(instances.get(id_, ())),
                 model=object_model_of(models[id_]) if id_ in models else None,
             )
             for id_ in sorted(versions)

@@ -8,14 +8,12 @@ from typing import Final
 import strawberry
 
 from app.models.queries import Bucket, EndpointView, Interval, Page, ReadingView
-from app.schema.api.context import Info
 from app.schema.api.enums import ReadingOrigin, TimeSource, ValueType
-from app.schema.api.fields import resolved
 from app.schema.api.ids import global_id
 from app.schema.api.scalars import JSON, DateTime, clamped_int, stored_json
 from app.schema.api.types.device import Endpoint, endpoint_of
 from app.schema.api.types.node import ENTRY_CURSOR, PageInfo, page_info
-from app.schema.api.types.resource import NUMBER, model_of_resource
+from app.schema.api.types.resource import NUMBER, NamedResource
 
 READING: Final = "Reading"
 REPORT: Final = "Report"
@@ -66,8 +64,7 @@ class ReadingBucket:
 
 
 @strawberry.type(description="The readings of one resource, summarized by intervals of equal length.")
-class ReadingSeries:
-    path: str = strawberry.field(description="Path of the resource.")
+class ReadingSeries(NamedResource):
     bucket_seconds: float = strawberry.field(
         description="Length of each interval. One of an hour or more is a number of whole hours, and begins at one "
         "(UTC), also if that is before `from`: it is made of hourly aggregates, which are kept for longer than "
@@ -76,17 +73,6 @@ class ReadingSeries:
     buckets: list[ReadingBucket] = strawberry.field(
         description="Intervals in order of time; those without readings are left out."
     )
-    endpoint_id: strawberry.Private[int]
-
-    @resolved("Name of the resource; null if its object model is not known.")
-    async def name(self, info: Info) -> str | None:
-        model = await model_of_resource(info, self.endpoint_id, self.path)
-        return model.name if model else None
-
-    @resolved("Units of the values; null if there are none, or the object model is not known.")
-    async def units(self, info: Info) -> str | None:
-        model = await model_of_resource(info, self.endpoint_id, self.path)
-        return (model.units or None) if model else None
 
 
 def reading_of(view: ReadingView, endpoint: Endpoint) -> Reading:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 import strawberry
 
-from app.domain.object_models import ResourceModel
+from app.domain.object_models import ResourceModel, resource_model
 from app.domain.paths import LwM2mPath
 from app.models.object_models import stored_versions
 from app.models.observations import Observed
@@ -21,9 +21,31 @@ NUMBER = (
 )
 
 
-@strawberry.type(description="Latest known value of a resource.")
-class ResourceState:
+@strawberry.type
+class NamedResource:
+    """Base of what is about a resource of an endpoint: its path, with name and units from the object model."""
+
     path: str = strawberry.field(description='Path of the resource, for example "/3303/0/5700".')
+    endpoint_id: strawberry.Private[int]
+
+    @resolved("Name of the resource; null if its object model is not known.")
+    async def name(self, info: Info) -> str | None:
+        model = await self._model(info)
+        return model.name if model else None
+
+    @resolved("Units of the value; null if there are none, or the object model is not known.")
+    async def units(self, info: Info) -> str | None:
+        model = await self._model(info)
+        return (model.units or None) if model else None
+
+    async def _model(self, info: Info) -> ResourceModel | None:
+        """Return the model of the resource, by the object version that the endpoint registered."""
+        versions = stored_versions(*await info.context.reads.registered_objects(self.endpoint_id))
+        return resource_model(info.context.services.object_models.of(versions), LwM2mPath.parse(self.path))
+
+
+@strawberry.type(description="Latest known value of a resource.")
+class ResourceState(NamedResource):
     type: ValueType = strawberry.field(
         description="LwM2M data type, which determines the form of `value` (see `JSON`)."
     )
@@ -36,30 +58,11 @@ class ResourceState:
     time_source: TimeSource = strawberry.field(description="Whose clock gave `at`.")
     origin: ReadingOrigin = strawberry.field(description="The kind of message that carried the value.")
     number: float | None = strawberry.field(description=NUMBER)
-    endpoint_id: strawberry.Private[int]
     observed: bool = strawberry.field(
         description="Whether an observation (OBSERVE or OBSERVE_COMPOSITE) under the current registration covers the "
         "resource, so that changes are reported. False after a new registration, an update from another address, a "
         "cancellation or the end of the observation: the value may then be outdated until a new OBSERVE."
     )
-
-    @resolved("Name of the resource; null if its object model is not known.")
-    async def name(self, info: Info) -> str | None:
-        model = await model_of_resource(info, self.endpoint_id, self.path)
-        return model.name if model else None
-
-    @resolved("Units of the value; null if there are none, or the object model is not known.")
-    async def units(self, info: Info) -> str | None:
-        model = await model_of_resource(info, self.endpoint_id, self.path)
-        return (model.units or None) if model else None
-
-
-async def model_of_resource(info: Info, endpoint_id: int, path: str) -> ResourceModel | None:
-    """Return the model of a resource of an endpoint, by the object version that it registered."""
-    resource = LwM2mPath.parse(path)
-    versions = stored_versions(*await info.context.reads.registered_objects(endpoint_id))
-    model = info.context.services.object_models.of(versions)(resource.object_id)
-    return model.resources.get(resource.ids[2]) if model else None
 
 
 def resource_state(view: ResourceStateView, endpoint_id: int, observed: Observed) -> ResourceState:
