@@ -1,6 +1,6 @@
 """Tags, contacts and deletion of endpoints: see the PostgreSQL revision of this number.
 
-SQLite cannot drop a constraint, so the table of endpoints is made anew, from its own declaration, within a transaction
+SQLite cannot drop a constraint, so the table of endpoints is created again, from its own declaration, within a transaction
 of the script. Only columns that an interrupted start did not add are added.
 """
 
@@ -30,8 +30,8 @@ async def _present(db: BaseDBAsyncClient) -> set[str]:
     return {row["name"] for row in await db.execute_query_dict("PRAGMA table_info(endpoint)")}
 
 
-async def _made_anew(db: BaseDBAsyncClient, replaced: str, replacement: str) -> str:
-    """Return the script that makes the table of endpoints anew with a changed declaration; nothing if the declaration
+async def _recreated(db: BaseDBAsyncClient, replaced: str, replacement: str) -> str:
+    """Return the script that creates the table of endpoints again with a changed declaration; nothing if the declaration
     does not contain ``replaced``."""
     declared = await db.execute_query_dict(
         "SELECT type, sql FROM sqlite_master WHERE tbl_name = 'endpoint' AND sql IS NOT NULL ORDER BY type DESC"
@@ -46,10 +46,10 @@ async def _made_anew(db: BaseDBAsyncClient, replaced: str, replacement: str) -> 
     return f"""
         PRAGMA foreign_keys = OFF;
         BEGIN IMMEDIATE;
-        CREATE TABLE endpoint_made_anew {columns};
-        INSERT INTO endpoint_made_anew ({names}) SELECT {names} FROM endpoint;
+        CREATE TABLE endpoint_recreated {columns};
+        INSERT INTO endpoint_recreated ({names}) SELECT {names} FROM endpoint;
         DROP TABLE endpoint;
-        ALTER TABLE endpoint_made_anew RENAME TO endpoint;
+        ALTER TABLE endpoint_recreated RENAME TO endpoint;
         {indexes}
         COMMIT;
         PRAGMA foreign_keys = ON;
@@ -66,7 +66,7 @@ async def upgrade(db: BaseDBAsyncClient) -> str:
             seen_hour = last_seen_at / 3600000000, overdue_check_at = lifetime_ends_at
             WHERE last_seen_at IS NOT NULL AND first_seen_at IS NULL;
     """)
-    await db.execute_script(await _made_anew(db, f"{UNIQUE},", ""))
+    await db.execute_script(await _recreated(db, f"{UNIQUE},", ""))
     await db.execute_script("""
         CREATE UNIQUE INDEX IF NOT EXISTS uq_endpoint_name ON endpoint (name, server_id) WHERE deleted_at IS NULL;
         CREATE INDEX IF NOT EXISTS ix_endpoint_overdue ON endpoint (name) WHERE overdue = TRUE;
@@ -134,4 +134,4 @@ async def downgrade(db: BaseDBAsyncClient) -> str:
     declared = await db.execute_query_dict("SELECT sql FROM sqlite_master WHERE name = 'endpoint'")
     if UNIQUE in declared[0]["sql"]:
         return ""
-    return await _made_anew(db, LEASE, f"{UNIQUE},\n            {LEASE}")
+    return await _recreated(db, LEASE, f"{UNIQUE},\n            {LEASE}")
