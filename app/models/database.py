@@ -19,7 +19,7 @@ from aerich.migrate import Migrate
 from tortoise.context import TortoiseContext
 
 from app.models.postgres import CONNECT_SECONDS, MARGIN_SECONDS, BoundedClient, connect
-from app.models.queries.reading import Lane
+from app.models.queries.access import Lane
 from app.resources import folder
 
 MIGRATIONS: Final = folder("migrations", "migrations")

@@ -23,7 +23,7 @@ from app.domain.object_models import (
 from app.models import tables
 from app.models.fields import load_json
 from app.models.ledger.outage import READING, Outage
-from app.models.queries.reading import ReadUnavailable, reading_errors
+from app.models.queries.access import ReadUnavailable, reading_errors
 from app.timing import DEFAULT, Timing
 
 log = structlog.get_logger(__name__)

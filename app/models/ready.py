@@ -14,7 +14,7 @@ from app.models import tables
 from app.models.ledger.ingest import MADE_UP
 from app.models.ledger.pauses import SERVER_PAUSE
 from app.models.queries import database_now
-from app.models.queries.reading import fetch, reading_errors
+from app.models.queries.access import fetch, reading_errors
 
 _READY: Final = """
     SELECT 1 AS ready FROM endpoint

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from app.models.database import migrate, reading
 from app.models.ledger import StoreUnavailable, open_store
-from app.models.queries.reading import ReadUnavailable, fetch
+from app.models.queries.access import ReadUnavailable, fetch
 from tests.faults.proxy import Wire
 from tests.support.servers.postgres import PostgresServer
 

@@ -46,8 +46,8 @@ from app.models.ledger.rows import EndpointRow
 from app.models.ledger.store import Row
 from app.models.observations import keys_of
 from app.models.operation import OPERATION_COLUMNS, NewOperation, Operation
+from app.models.queries.access import Statement
 from app.models.queries.criteria import EndpointCriteria
-from app.models.queries.reading import Statement
 
 CREATED_BY: Final = "reveille"
 """Creator of the operations of observation rules."""

@@ -8,8 +8,8 @@ from typing import Any, Final, Generic, TypeVar
 
 from app.bounded_queue import BoundedQueue
 from app.models.live.events import Key, LiveEvent, Source
+from app.models.queries.access import MAX_SEQ
 from app.models.queries.log import Expired
-from app.models.queries.reading import MAX_SEQ
 
 TURN: Final = 2_000
 """Deliveries after which the event loop runs other tasks: subscribers consume their events, and other requests are

@@ -34,8 +34,8 @@ from app.models.live.events import (
     Transitions,
 )
 from app.models.live.feed import Ending, Feed, V
+from app.models.queries.access import ReadUnavailable
 from app.models.queries.log import Expired, Piece
-from app.models.queries.reading import ReadUnavailable
 from app.models.queries.server import log_head
 
 log = structlog.get_logger(__name__)

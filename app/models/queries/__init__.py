@@ -3,6 +3,7 @@
 All of them use Tortoise's connections for reading, which cannot write (``app.models.database.reading``).
 """
 
+from app.models.queries.access import Lane, ReadUnavailable, reading_errors, reading_through
 from app.models.queries.criteria import EndpointCriteria, OperationCriteria
 from app.models.queries.endpoints import (
     count_endpoints,
@@ -32,7 +33,6 @@ from app.models.queries.observation_rules import (
 from app.models.queries.operations import operation_by_id, operation_page, operations_by_id, operations_by_seq
 from app.models.queries.pages import COUNT_LIMIT, Page
 from app.models.queries.pauses import pause_by_id, pauses
-from app.models.queries.reading import Lane, ReadUnavailable, reading_errors, reading_through
 from app.models.queries.readings import (
     Bucket,
     Interval,

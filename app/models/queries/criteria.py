@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from app.domain.enums import HOUR, Instant, OperationKind, OperationStatus, Presence, ReasonCode
 from app.models.endpoint_index import OBJECTS, TAGS
-from app.models.queries.reading import Statement, on_postgres
+from app.models.queries.access import Statement, on_postgres
 
 ENDPOINT_BY_NAME: Final = """coalesce(
     (SELECT n.id FROM endpoint n WHERE n.name = {name} AND n.deleted_at IS NULL LIMIT 1),

@@ -14,9 +14,9 @@ from app.models.cursors import parse_page_cursor
 from app.models.endpoint_index import OBJECTS, TAGS
 from app.models.fields import load_json
 from app.models.ledger.queues import NOTHING
+from app.models.queries.access import MAX_SEQ, Lane, Statement, fetch, on_postgres, reading_through
 from app.models.queries.criteria import EndpointCriteria, below, contains
 from app.models.queries.pages import COUNT_LIMIT, Page, capped, merged
-from app.models.queries.reading import MAX_SEQ, Lane, Statement, fetch, on_postgres, reading_through
 from app.models.queries.views import EndpointView, Large, ResourceStateView, columns
 
 _KIND: Final = "endpoint"

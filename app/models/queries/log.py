@@ -16,8 +16,8 @@ from typing import Any, Final, Generic, TypeVar
 
 from app.domain.enums import OperationStatus
 from app.models.operation import Operation
+from app.models.queries.access import MAX_SEQ, Statement, fetch, on_postgres
 from app.models.queries.criteria import ENDPOINT_BY_NAME, below, of_name
-from app.models.queries.reading import MAX_SEQ, Statement, fetch, on_postgres
 from app.models.queries.views import (
     EndpointView,
     Large,

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from app.models.queries.access import Lane, Statement, fetch, reading_through
 from app.models.queries.criteria import RETRIED, OperationCriteria
 from app.models.queries.operations import operation_branches
-from app.models.queries.reading import Lane, Statement, fetch, reading_through
 
 
 async def operation_seqs(criteria: OperationCriteria, most: int, *, by_endpoint: bool = False) -> list[int]:

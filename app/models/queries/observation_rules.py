@@ -13,7 +13,7 @@ from app.domain.enums import Instant, ObservationState
 from app.domain.observation_rules import Target
 from app.models.fields import load_json
 from app.models.ledger.observations import REPORTS, Report, last_report
-from app.models.queries.reading import fetch
+from app.models.queries.access import fetch
 from app.models.queries.views import Row, columns
 
 

@@ -10,9 +10,9 @@ from app.domain.enums import OperationStatus
 from app.models.cursors import parse_seq_cursor
 from app.models.operation import Operation
 from app.models.operation_index import FILING
+from app.models.queries.access import MAX_SEQ, Lane, Statement, fetch, on_postgres, reading_through
 from app.models.queries.criteria import Condition, OperationCriteria
 from app.models.queries.pages import COUNT_LIMIT, Page, capped, merged
-from app.models.queries.reading import MAX_SEQ, Lane, Statement, fetch, on_postgres, reading_through
 from app.models.queries.server import operation_counts
 from app.models.queries.views import Large, columns
 

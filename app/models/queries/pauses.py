@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from app.models.queries.reading import fetch
+from app.models.queries.access import fetch
 from app.models.queries.views import PauseView
 
 MOST_PAUSES: Final = 1_000

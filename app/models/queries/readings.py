@@ -14,9 +14,9 @@ from typing import Final
 from app.domain.enums import DAY, HOUR, Instant
 from app.models.cursors import InvalidCursor, page_cursor, parse_page_cursor
 from app.models.ledger.readings import CLOCK_AHEAD
+from app.models.queries.access import Lane, Statement, fetch, on_postgres, reading_through
 from app.models.queries.criteria import EndpointCriteria, below
 from app.models.queries.pages import Page, capped, merged
-from app.models.queries.reading import Lane, Statement, fetch, on_postgres, reading_through
 from app.models.queries.views import Large, ReadingView, Row, columns
 
 LONG: Final = 2 * DAY

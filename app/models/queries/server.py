@@ -8,8 +8,8 @@ from typing import Final
 from app.domain.enums import Instant, OperationStatus
 from app.models.dialect import POSTGRES_NOW, sqlite_now
 from app.models.ledger.pauses import SERVER_PAUSE
+from app.models.queries.access import fetch, on_postgres
 from app.models.queries.criteria import ENDPOINT_BY_NAME
-from app.models.queries.reading import fetch, on_postgres
 from app.models.queries.views import ServerView
 
 _COUNTERS: Final = ", ".join(status.lower() for status in OperationStatus)

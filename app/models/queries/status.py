@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.domain.enums import Instant, Presence
-from app.models.queries.reading import fetch
+from app.models.queries.access import fetch
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from typing import Final
 
 from app.models.cursors import parse_seq_cursor
+from app.models.queries.access import fetch
 from app.models.queries.pages import COUNT_LIMIT, Page, capped
-from app.models.queries.reading import fetch
 from app.models.queries.views import TransitionView, columns
 
 _COLUMNS: Final = columns(TransitionView, "t")

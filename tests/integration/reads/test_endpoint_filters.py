@@ -12,8 +12,8 @@ from app.domain.enums import HOUR, SECOND, Presence
 from app.models.database import migrate, reading
 from app.models.ledger import Configure, Provision, open_store
 from app.models.queries import EndpointCriteria, count_endpoints, endpoint_keys, endpoint_matches, endpoint_page
+from app.models.queries.access import fetch, on_postgres
 from app.models.queries.endpoints import endpoint_statement
-from app.models.queries.reading import fetch, on_postgres
 from tests.integration.reads.many_rows import fill
 from tests.integration.reads.test_indexes import ANALYZED, plan, used_indexes, whole_tables
 from tests.support.ledger import START, LedgerWorld, deregistered, new, registered

@@ -15,12 +15,12 @@ from app.models.ledger import batches, maintenance, open_store, queues, sequence
 from app.models.operation import Operation
 from app.models.operation_index import filing
 from app.models.queries import EndpointCriteria, OperationCriteria
+from app.models.queries.access import Statement, fetch, on_postgres
 from app.models.queries.criteria import below
 from app.models.queries.endpoints import endpoint_statement
 from app.models.queries.log import log_sql
 from app.models.queries.many import not_retried_statement
 from app.models.queries.operations import operation_statement
-from app.models.queries.reading import Statement, fetch, on_postgres
 from app.models.queries.views import EndpointView, PresenceChangeView, ReadingView, TransitionView
 from tests.integration.reads.many_rows import fill
 from tests.support.servers.databases import KIND, DatabaseKind

@@ -15,7 +15,7 @@ from app.models import queries
 from app.models.cursors import InvalidCursor, parse_log_cursor
 from app.models.ledger import AggregateReadings, DecodedEvent, Prune, PruneReadings, TypedSample
 from app.models.live import CursorExpired, Lagged, LiveLog, TransitionCriteria
-from app.models.queries import reading
+from app.models.queries import access
 from tests.support.ledger import SUCCESS, LedgerWorld, delayed, deregistered, new, registered, response, updated
 from tests.support.live_log import POLL, Follower, live_log
 from tests.support.waiting import eventually
@@ -297,7 +297,7 @@ async def test_an_unavailable_database_is_retried(
         raise ConnectionRefusedError("no database")
 
     start = await queries.log_position()
-    monkeypatch.setattr(reading, "get_connection", away)
+    monkeypatch.setattr(access, "get_connection", away)
     late = Follower(live.transitions(ALL, start))
     await world.create(new("d"))
     await eventually(lambda: len(tries) >= 5)

@@ -10,7 +10,7 @@ from app.domain.enums import DAY, HOUR, Presence
 from app.models.database import migrate, reading
 from app.models.ledger import open_store
 from app.models.queries import EndpointCriteria, Interval, ReadingCriteria
-from app.models.queries.reading import Statement, on_postgres
+from app.models.queries.access import Statement, on_postgres
 from app.models.queries.readings import latest_statement, page_statement, series_statement
 from tests.integration.reads.many_rows import fill
 from tests.integration.reads.test_indexes import ANALYZED, FIRST, plan, used_indexes, whole_tables

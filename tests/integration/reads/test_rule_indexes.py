@@ -10,8 +10,8 @@ import pytest
 from app.models.database import migrate, reading
 from app.models.ledger import observations, open_store, rule_application
 from app.models.queries import EndpointCriteria
+from app.models.queries.access import Statement, on_postgres
 from app.models.queries.observation_rules import COUNTS, OF_ENDPOINTS
-from app.models.queries.reading import Statement, on_postgres
 from app.models.ready import RULES_DUE
 from tests.integration.reads.many_rows import fill
 from tests.integration.reads.test_indexes import ANALYZED, plan, used_indexes, whole_tables

@@ -17,7 +17,7 @@ from tortoise.exceptions import OperationalError
 from app.models import sqlite
 from app.models.database import tortoise_config
 from app.models.postgres import BoundedClient
-from app.models.queries import ReadUnavailable, reading
+from app.models.queries import ReadUnavailable, access
 from app.models.sqlite import SqliteReader
 from tests.support.servers.postgres import PostgresServer
 from tests.support.waiting import eventually
@@ -33,25 +33,25 @@ async def sqlite_reader(tmp_path: Path) -> AsyncIterator[SqliteReader]:
     path = str(tmp_path / "reveille.db")
     client = SqliteReader(path, connection_name="default", journal_mode="DELETE", busy_timeout=0)
     await client.create_connection(with_db=True)
-    with mock.patch.object(reading, "get_connection", return_value=client):
+    with mock.patch.object(access, "get_connection", return_value=client):
         yield client
     await client.close()
 
 
 async def test_a_statement_that_waited_too_long_for_its_lane_is_unavailable(sqlite_reader: SqliteReader) -> None:
-    running = asyncio.create_task(reading.fetch(ENDLESS))
+    running = asyncio.create_task(access.fetch(ENDLESS))
     await eventually(lambda: sqlite_reader.busy)
     with mock.patch.object(sqlite, "READ_SECONDS", 0.0):
-        waiting = asyncio.create_task(reading.fetch("SELECT 1"))
+        waiting = asyncio.create_task(access.fetch("SELECT 1"))
         running.cancel()
         with pytest.raises(ReadUnavailable, match="no answer within"):
             await waiting
-    assert [tuple(row) for row in await reading.fetch("SELECT 1")] == [(1,)]
+    assert [tuple(row) for row in await access.fetch("SELECT 1")] == [(1,)]
 
 
 async def test_a_sqlite_statement_at_its_time_limit_is_unavailable(sqlite_reader: SqliteReader) -> None:
     with mock.patch.object(sqlite, "READ_SECONDS", 0.5), pytest.raises(ReadUnavailable, match="interrupted"):
-        await reading.fetch(ENDLESS)
+        await access.fetch(ENDLESS)
     assert not sqlite_reader.busy
 
 
@@ -59,21 +59,21 @@ async def test_a_locked_sqlite_file_is_unavailable(sqlite_reader: SqliteReader) 
     with closing(sqlite3.connect(sqlite_reader.filename, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(ReadUnavailable, match="locked"):
-            await reading.fetch("SELECT name FROM sqlite_schema")
+            await access.fetch("SELECT name FROM sqlite_schema")
 
 
 async def test_a_sqlite_file_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
     client = SqliteReader(str(tmp_path / "missing" / "reveille.db"), connection_name="default")
     with (
-        mock.patch.object(reading, "get_connection", return_value=client),
+        mock.patch.object(access, "get_connection", return_value=client),
         pytest.raises(ReadUnavailable, match="unable to open"),
     ):
-        await reading.fetch("SELECT 1")
+        await access.fetch("SELECT 1")
 
 
 async def test_a_bad_statement_does_not_count_as_an_unavailable_sqlite(sqlite_reader: SqliteReader) -> None:
     with pytest.raises(OperationalError, match="no such column"):
-        await reading.fetch("SELECT missing")
+        await access.fetch("SELECT missing")
     assert not sqlite_reader.busy
 
 

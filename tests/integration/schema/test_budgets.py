@@ -20,7 +20,7 @@ from app.bus import BusHealth
 from app.health import Health
 from app.models.ledger import ProveWritable, Provision
 from app.models.queries import Lane
-from app.models.queries.reading import on_postgres
+from app.models.queries.access import on_postgres
 from app.operator_cli import documents as cli
 from app.operator_cli import readings, watching
 from app.schema import budget

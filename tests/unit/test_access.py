@@ -7,7 +7,7 @@ from unittest import mock
 import asyncpg
 import pytest
 
-from app.models.queries import ReadUnavailable, reading
+from app.models.queries import ReadUnavailable, access
 
 pytestmark = pytest.mark.asyncio
 
@@ -25,12 +25,12 @@ pytestmark = pytest.mark.asyncio
 async def test_an_unreachable_database_is_unavailable(error: Exception) -> None:
     connection = mock.Mock(execute_query=mock.AsyncMock(side_effect=error))
     connection.capabilities.dialect = "postgres"
-    with mock.patch.object(reading, "get_connection", return_value=connection), pytest.raises(ReadUnavailable):
-        await reading.fetch("SELECT 1")
+    with mock.patch.object(access, "get_connection", return_value=connection), pytest.raises(ReadUnavailable):
+        await access.fetch("SELECT 1")
 
 
 async def test_a_bad_statement_does_not_count_as_an_unavailable_database() -> None:
     connection = mock.Mock(execute_query=mock.AsyncMock(side_effect=asyncpg.UndefinedColumnError("no such column")))
     connection.capabilities.dialect = "postgres"
-    with mock.patch.object(reading, "get_connection", return_value=connection), pytest.raises(asyncpg.PostgresError):
-        await reading.fetch("SELECT nothing")
+    with mock.patch.object(access, "get_connection", return_value=connection), pytest.raises(asyncpg.PostgresError):
+        await access.fetch("SELECT nothing")
