@@ -17,15 +17,20 @@ from xdist.scheduler import LoadFileScheduling
 from app.models.database import migrate
 from tests.support.leshan import launch
 from tests.support.leshan.fixtures import java, leshan_devices, leshan_m4_server, our_leshan, production_leshan
-from tests.support.servers.databases import KIND, DatabaseKind, Databases, PostgresDatabases, SqliteDatabases
+from tests.support.servers.databases import (
+    KIND,
+    MIGRATED,
+    DatabaseKind,
+    Databases,
+    PostgresDatabases,
+    SqliteDatabases,
+)
 from tests.support.servers.postgres import PostgresServer, postgres
 from tests.support.servers.postgres import binaries as postgres_binaries
 from tests.support.servers.valkey import ValkeyServer, valkey
 from tests.support.servers.valkey import binary as valkey_binary
 
 __all__ = ["java", "leshan_devices", "leshan_m4_server", "our_leshan", "production_leshan"]
-
-DATABASE_FIXTURES = {"database_url", "empty_database_url"}
 
 
 def missing(part: str) -> NoReturn:
@@ -111,7 +116,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = set(getattr(item, "fixturenames", ()))
         if "java" in fixtures:
             item.add_marker("leshan")
-        elif DATABASE_FIXTURES & fixtures:
+        elif "databases" in fixtures:
             item.add_marker("database")
 
     def place(item: pytest.Item) -> int:
@@ -178,7 +183,7 @@ async def databases(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
         source = PostgresDatabases(request.getfixturevalue("postgres_server"))
     else:
         source = SqliteDatabases(tmp_path_factory.mktemp("databases"))
-    await migrate(await source.make_template())
+    await migrate(await source.make_template(MIGRATED))
     return source
 
 

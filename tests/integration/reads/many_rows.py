@@ -1,11 +1,15 @@
-"""Fill a database with more rows than a planner can overlook, in a few statements."""
+"""Databases with more rows than a planner can overlook, filled without the ledger and its time limits."""
 
 from __future__ import annotations
 
+import sqlite3
 import time
+from contextlib import closing
+
+import asyncpg
 
 from app.domain.enums import DAY
-from app.models.ledger import open_store
+from tests.support.servers.databases import KIND, DatabaseKind, file_of
 
 ENDPOINTS = 3_000
 OPERATIONS = 30_000
@@ -47,12 +51,25 @@ _CHANGES = """
 """
 
 
-async def fill(database_url: str, *, analyze: bool) -> None:
-    """Insert the rows without the ledger; with ``analyze``, update the planner's statistics."""
-    store = open_store(database_url, unsafe=True)
-    await store.open()
+async def execute(database_url: str, *statements: str) -> None:
+    """Execute statements, each in a transaction of its own, and close the connection."""
+    if KIND is DatabaseKind.POSTGRES:
+        connection = await asyncpg.connect(database_url)
+        try:
+            for sql in statements:
+                await connection.execute(sql)
+        finally:
+            await connection.close()
+        return
+    with closing(sqlite3.connect(file_of(database_url), isolation_level=None)) as database:
+        for sql in statements:
+            database.execute(sql)
+
+
+async def fill(database_url: str) -> None:
+    """Insert endpoints, operations and their log, without statistics for the planner."""
     id_ = "CAST('00000000-0000-0000-0000-' || (100000000000 + i) AS UUID)"
-    if not store.postgres:
+    if KIND is not DatabaseKind.POSTGRES:
         id_ = "'00000000-0000-0000-0000-' || (100000000000 + i)"
     few, many = _NUMBERS.format(count=ENDPOINTS), _NUMBERS.format(count=OPERATIONS)
     facts = {"id": id_, "endpoints": ENDPOINTS, "status": _STATUS, "presence": _PRESENCE}
@@ -62,15 +79,13 @@ async def fill(database_url: str, *, analyze: bool) -> None:
         "columns": "seq, endpoint_id, path, type, value, report, origin, time_source, received_at, stored_at, at",
         "values": f"'/5/0/' || (i % 30), 'STRING', '\"x\"', 1, 0, 1, 1, {time.time_ns() // 1000} + (i % 5 - 1) * {DAY}",
     }
-    await store.begin()
-    await store.execute("INSERT INTO leshan_server (id, name) VALUES (1, 'leshan')")
-    await store.execute(_ENDPOINTS.format(numbers=few, **facts))
-    await store.execute(_OPERATIONS.format(numbers=many, **facts))
-    await store.execute(_TRANSITIONS)
-    await store.execute(_CHANGES.format(numbers=many, **presence, endpoints=ENDPOINTS))
-    await store.execute(_CHANGES.format(numbers=many, **value, endpoints=ENDPOINTS))
-    await store.execute("UPDATE ledger_head SET seq = $1", 200_000)
-    await store.commit()
-    if analyze:
-        await store.execute("ANALYZE")
-    await store.close()
+    await execute(
+        database_url,
+        "INSERT INTO leshan_server (id, name) VALUES (1, 'leshan')",
+        _ENDPOINTS.format(numbers=few, **facts),
+        _OPERATIONS.format(numbers=many, **facts),
+        _TRANSITIONS,
+        _CHANGES.format(numbers=many, **presence, endpoints=ENDPOINTS),
+        _CHANGES.format(numbers=many, **value, endpoints=ENDPOINTS),
+        "UPDATE ledger_head SET seq = 200000",
+    )

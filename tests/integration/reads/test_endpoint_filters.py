@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from app.domain.enums import HOUR, SECOND, Presence
-from app.models.database import migrate, reading
-from app.models.ledger import Configure, Provision, open_store
+from app.models.database import reading
+from app.models.ledger import Configure, Provision
 from app.models.queries import EndpointCriteria, count_endpoints, endpoint_keys, endpoint_matches, endpoint_page
 from app.models.queries.access import fetch, on_postgres
 from app.models.queries.endpoints import endpoint_statement
-from tests.integration.reads.many_rows import fill
-from tests.integration.reads.test_indexes import ANALYZED, plan, used_indexes, whole_tables
+from tests.integration.reads.many_rows import execute
+from tests.integration.reads.test_indexes import ANALYZED, plan, statistics, used_indexes, whole_tables
 from tests.support.ledger import START, LedgerWorld, deregistered, new, registered
+from tests.support.servers.databases import Databases
 
 pytestmark = pytest.mark.asyncio
 
@@ -137,16 +139,18 @@ _FACTS = (
 )
 
 
-async def filled(database_url: str, *, analyze: bool) -> None:
-    await migrate(database_url)
-    await fill(database_url, analyze=False)
-    store = open_store(database_url, unsafe=True)
-    await store.open()
-    for sql in _FACTS:
-        await store.execute(sql.format(start=START, minute=60 * SECOND, hour=HOUR))
-    if analyze:
-        await store.execute("ANALYZE")
-    await store.close()
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def many_endpoints(databases: Databases, many_rows: str) -> str:
+    """The template with many endpoints of all facts that are filtered by."""
+    url = await databases.make_template("many_endpoints", many_rows)
+    await execute(url, *(sql.format(start=START, minute=60 * SECOND, hour=HOUR) for sql in _FACTS))
+    return "many_endpoints"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def many_endpoints_url(databases: Databases, many_endpoints: str) -> AsyncIterator[str]:
+    async with databases.copy(many_endpoints) as url:
+        yield url
 
 
 def combinations() -> Iterator[dict[str, Any]]:
@@ -157,9 +161,9 @@ def combinations() -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("analyze", ANALYZED)
-async def test_every_filter_of_endpoints_has_its_index(database_url: str, analyze: bool) -> None:
-    await filled(database_url, analyze=analyze)
-    async with reading(database_url):
+async def test_every_filter_of_endpoints_has_its_index(many_endpoints_url: str, analyze: bool) -> None:
+    await execute(many_endpoints_url, *statistics(analyze))
+    async with reading(many_endpoints_url):
         for given in combinations():
             lines = await plan(endpoint_statement(EndpointCriteria(**given), "device-1100", 51))
             whole = whole_tables(lines)
@@ -173,10 +177,10 @@ async def test_every_filter_of_endpoints_has_its_index(database_url: str, analyz
 
 
 @pytest.mark.parametrize("overdue", [True, False, None])
-async def test_a_tags_endpoints_are_read_in_order_and_not_sorted(database_url: str, overdue: bool | None) -> None:
+async def test_a_tags_endpoints_are_read_in_order_and_not_sorted(many_endpoints_url: str, overdue: bool | None) -> None:
     """No page reads more rows than it has, however many endpoints are overdue, or how few."""
-    await filled(database_url, analyze=True)
-    async with reading(database_url):
+    await execute(many_endpoints_url, "ANALYZE")
+    async with reading(many_endpoints_url):
         statement = endpoint_statement(EndpointCriteria(tags=("every",), overdue=overdue), "device-1100", 51)
         if on_postgres():
             rows = await fetch(f"EXPLAIN (ANALYZE, TIMING OFF) {statement.sql}", statement.values)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from app.domain.enums import OperationKind, OperationStatus, Presence, ReasonCode
-from app.models.database import migrate, reading
-from app.models.ledger import batches, maintenance, open_store, queues, sequences
+from app.models.database import reading
+from app.models.ledger import batches, maintenance, queues, sequences
 from app.models.operation import Operation
 from app.models.operation_index import filing
 from app.models.queries import EndpointCriteria, OperationCriteria
@@ -22,7 +22,7 @@ from app.models.queries.log import log_sql
 from app.models.queries.many import not_retried_statement
 from app.models.queries.operations import operation_statement
 from app.models.queries.views import EndpointView, PresenceChangeView, ReadingView, TransitionView
-from tests.integration.reads.many_rows import fill
+from tests.integration.reads.many_rows import execute
 from tests.support.servers.databases import KIND, DatabaseKind
 
 S, K, R = OperationStatus, OperationKind, ReasonCode
@@ -32,6 +32,11 @@ END = 2**63 - 1
 
 ANALYZED = [True] if KIND is DatabaseKind.POSTGRES else [True, False]
 """ANALYZE may never run on an embedded SQLite; PostgreSQL's autovacuum runs it by itself."""
+
+
+def statistics(analyze: bool) -> tuple[str, ...]:
+    """Return the statement that collects the planner's statistics, or none."""
+    return ("ANALYZE",) if analyze else ()
 
 
 MORE: list[dict[str, Any]] = [
@@ -116,10 +121,9 @@ def whole_tables(lines: list[str]) -> list[str]:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("analyze", ANALYZED)
-async def test_every_combination_of_filters_has_its_index(database_url: str, analyze: bool) -> None:
-    await migrate(database_url)
-    await fill(database_url, analyze=analyze)
-    async with reading(database_url):
+async def test_every_combination_of_filters_has_its_index(many_rows_url: str, analyze: bool) -> None:
+    await execute(many_rows_url, *statistics(analyze))
+    async with reading(many_rows_url):
         for criteria in operation_criteria():
             for before in (END, 40_000):
                 lines = await plan(operation_statement(criteria, before, 51))
@@ -128,11 +132,10 @@ async def test_every_combination_of_filters_has_its_index(database_url: str, ana
 
 
 @pytest.mark.asyncio
-async def test_several_statuses_are_walked_in_order_and_not_sorted(database_url: str) -> None:
+async def test_several_statuses_are_walked_in_order_and_not_sorted(many_rows_url: str) -> None:
     """The branch per status ends with the page: no statement reads a million CONFIRMED to show the newest fifty."""
-    await migrate(database_url)
-    await fill(database_url, analyze=True)
-    async with reading(database_url):
+    await execute(many_rows_url, "ANALYZE")
+    async with reading(many_rows_url):
         criteria = OperationCriteria(statuses=[S.CONFIRMED, S.FAILED])
         statement = operation_statement(criteria, END, 51)
         if on_postgres():
@@ -145,30 +148,27 @@ async def test_several_statuses_are_walked_in_order_and_not_sorted(database_url:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("analyze", ANALYZED)
-async def test_retries_of_given_operations_are_found_by_an_index(database_url: str, analyze: bool) -> None:
-    await migrate(database_url)
-    await fill(database_url, analyze=analyze)
-    async with reading(database_url):
+async def test_retries_of_given_operations_are_found_by_an_index(many_rows_url: str, analyze: bool) -> None:
+    await execute(many_rows_url, *statistics(analyze))
+    async with reading(many_rows_url):
         lines = await plan(not_retried_statement(range(1_000, 2_000)))
         assert not whole_tables(lines), lines
         assert "ix_operation_retry" in used_indexes(lines), lines
 
 
+# a long queue with many sequences, so that a plan that reads it whole is worse
+_LONG_QUEUE = (
+    "UPDATE operation SET endpoint_id = 31 WHERE status IN ('QUEUED', 'FAILED')",
+    "UPDATE operation SET sequence = 'sequence-' || (seq % 50) WHERE endpoint_id = 31",
+    "UPDATE operation SET not_before = created_at WHERE endpoint_id = 31 AND seq % 100 = 0",
+)
+
+
 @pytest.mark.asyncio
 @pytest.mark.parametrize("analyze", ANALYZED)
-async def test_sequences_and_times_are_found_by_their_indexes(database_url: str, analyze: bool) -> None:
-    await migrate(database_url)
-    await fill(database_url, analyze=False)
-    store = open_store(database_url, unsafe=True)
-    await store.open()
-    # a long queue with many sequences, so that a plan that reads it whole is worse
-    await store.execute("UPDATE operation SET endpoint_id = 31 WHERE status IN ('QUEUED', 'FAILED')")
-    await store.execute("UPDATE operation SET sequence = 'sequence-' || (seq % 50) WHERE endpoint_id = 31")
-    await store.execute("UPDATE operation SET not_before = created_at WHERE endpoint_id = 31 AND seq % 100 = 0")
-    if analyze:
-        await store.execute("ANALYZE")
-    await store.close()
-    async with reading(database_url):
+async def test_sequences_and_times_are_found_by_their_indexes(many_rows_url: str, analyze: bool) -> None:
+    await execute(many_rows_url, *_LONG_QUEUE, *statistics(analyze))
+    async with reading(many_rows_url):
         lines = await plan(Statement(queues._QUEUE.format(number=2), [FIRST, 31]))
         assert not whole_tables(lines), lines
         of_the_queue = {"ix_operation_queue", "ix_operation_endpoint_status"}
@@ -190,16 +190,9 @@ _BATCHES = """
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("analyze", ANALYZED)
-async def test_batches_are_found_by_their_indexes(database_url: str, analyze: bool) -> None:
-    await migrate(database_url)
-    await fill(database_url, analyze=False)
-    store = open_store(database_url, unsafe=True)
-    await store.open()
-    await store.execute(_BATCHES)
-    if analyze:
-        await store.execute("ANALYZE")
-    await store.close()
-    async with reading(database_url):
+async def test_batches_are_found_by_their_indexes(many_rows_url: str, analyze: bool) -> None:
+    await execute(many_rows_url, _BATCHES, *statistics(analyze))
+    async with reading(many_rows_url):
         for condition, value, index in (("name = $1", "batch-17", "name"), ("id = $1", 17, "pkey")):
             lines = await plan(Statement(batches.BY + condition, [value]))
             assert not any("SCAN" in line or "Seq Scan" in line for line in lines), lines
@@ -213,10 +206,9 @@ async def test_batches_are_found_by_their_indexes(database_url: str, analyze: bo
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("analyze", ANALYZED)
-async def test_endpoints_are_walked_by_name(database_url: str, analyze: bool) -> None:
-    await migrate(database_url)
-    await fill(database_url, analyze=analyze)
-    async with reading(database_url):
+async def test_endpoints_are_walked_by_name(many_rows_url: str, analyze: bool) -> None:
+    await execute(many_rows_url, *statistics(analyze))
+    async with reading(many_rows_url):
         for part, presences in itertools.product((None, "17"), (None, [Presence.ONLINE], [*Presence][:2])):
             lines = await plan(endpoint_statement(EndpointCriteria(part, presences), "device-1100", 51))
             assert not whole_tables(lines), lines
@@ -233,10 +225,9 @@ RESOURCES = (ReadingView, EndpointView)
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("analyze", ANALYZED)
-async def test_the_log_is_read_along_its_indexes(database_url: str, analyze: bool) -> None:
-    await migrate(database_url)
-    await fill(database_url, analyze=analyze)
-    async with reading(database_url):
+async def test_the_log_is_read_along_its_indexes(many_rows_url: str, analyze: bool) -> None:
+    await execute(many_rows_url, *statistics(analyze))
+    async with reading(many_rows_url):
         pathed = Statement("", [])
         prefix = f"({' OR '.join(below('l.path', '/5/0', pathed))})".replace("$3", "$6").replace("$2", "$5")
         prefix = prefix.replace("$1", "$4")

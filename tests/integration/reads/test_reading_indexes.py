@@ -7,13 +7,12 @@ import re
 import pytest
 
 from app.domain.enums import DAY, HOUR, Presence
-from app.models.database import migrate, reading
-from app.models.ledger import open_store
+from app.models.database import reading
 from app.models.queries import EndpointCriteria, Interval, ReadingCriteria
 from app.models.queries.access import Statement, on_postgres
 from app.models.queries.readings import latest_statement, page_statement, series_statement
-from tests.integration.reads.many_rows import fill
-from tests.integration.reads.test_indexes import ANALYZED, FIRST, plan, used_indexes, whole_tables
+from tests.integration.reads.many_rows import execute
+from tests.integration.reads.test_indexes import ANALYZED, FIRST, plan, statistics, used_indexes, whole_tables
 
 PATHS = ["/5/0/1", "/5/0/2"]
 ENDPOINT = 7
@@ -60,17 +59,9 @@ def named(lines: list[str]) -> set[str]:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("analyze", ANALYZED)
-async def test_readings_are_found_by_their_indexes(database_url: str, analyze: bool) -> None:
-    await migrate(database_url)
-    await fill(database_url, analyze=False)
-    store = open_store(database_url, unsafe=True)
-    await store.open()
-    for rows in (_STATES, _HOURS):
-        await store.execute(rows)
-    if analyze:
-        await store.execute("ANALYZE")
-    await store.close()
-    async with reading(database_url):
+async def test_readings_are_found_by_their_indexes(many_rows_url: str, analyze: bool) -> None:
+    await execute(many_rows_url, _STATES, _HOURS, *statistics(analyze))
+    async with reading(many_rows_url):
         for statement, admitted in statements():
             lines = await plan(statement)
             assert not whole_tables(lines), lines

@@ -7,14 +7,14 @@ from typing import Any, Final
 
 import pytest
 
-from app.models.database import migrate, reading
-from app.models.ledger import observations, open_store, rule_application
+from app.models.database import reading
+from app.models.ledger import observations, rule_application
 from app.models.queries import EndpointCriteria
 from app.models.queries.access import Statement, on_postgres
 from app.models.queries.observation_rules import COUNTS, OF_ENDPOINTS
 from app.models.ready import RULES_DUE
-from tests.integration.reads.many_rows import fill
-from tests.integration.reads.test_indexes import ANALYZED, plan, used_indexes, whole_tables
+from tests.integration.reads.many_rows import execute
+from tests.integration.reads.test_indexes import ANALYZED, plan, statistics, used_indexes, whole_tables
 
 FILL: Final = (
     """
@@ -46,15 +46,9 @@ CASES: Final[dict[str, tuple[str, list[Any], set[str]]]] = {
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("analyze", ANALYZED)
-async def test_statements_of_rules_have_their_indexes(database_url: str, analyze: bool) -> None:
-    await migrate(database_url)
-    await fill(database_url, analyze=False)
-    store = open_store(database_url, unsafe=True)
-    await store.open()
-    for sql in (*FILL, *(("ANALYZE",) if analyze else ())):
-        await store.execute(sql)
-    await store.close()
-    async with reading(database_url):
+async def test_statements_of_rules_have_their_indexes(many_rows_url: str, analyze: bool) -> None:
+    await execute(many_rows_url, *FILL, *statistics(analyze))
+    async with reading(many_rows_url):
         for name, (sql, values, wanted) in CASES.items():
             lines = await plan(Statement(sql, list(values)))
             assert wanted <= used_indexes(lines), (name, lines)

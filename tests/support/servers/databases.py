@@ -1,4 +1,4 @@
-"""Fresh databases of either kind, as copies of one template: a test never sees another test's data."""
+"""Fresh databases of either kind, as copies of a template: a test never sees another test's data."""
 
 from __future__ import annotations
 
@@ -24,14 +24,24 @@ KIND: Final = DatabaseKind(os.environ.get("REVEILLE_TEST_DATABASE", "sqlite"))
 to."""
 
 
+MIGRATED: Final = "migrated"
+"""The template with all tables and no rows."""
+
+
+def file_of(database_url: str) -> Path:
+    """Return the file of a SQLite database."""
+    return Path(database_url.removeprefix("sqlite://"))
+
+
 class Databases(Protocol):
     """A source of databases."""
 
-    async def make_template(self) -> str:
-        """Create the empty database that all others are copied from. No connection to it may stay open."""
+    async def make_template(self, name: str, source: str | None = None) -> str:
+        """Create a database that others are copied from: an empty one, or a copy of the template ``source``. No
+        connection to it may stay open."""
 
-    def copy(self) -> AbstractAsyncContextManager[str]:
-        """Provide a copy of the template, which is removed when the context ends."""
+    def copy(self, template: str = MIGRATED) -> AbstractAsyncContextManager[str]:
+        """Provide a copy of a template, which is removed when the context ends."""
 
     def empty(self) -> AbstractAsyncContextManager[str]:
         """Provide a database without tables, which is removed when the context ends."""
@@ -42,27 +52,31 @@ class SqliteDatabases:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._template = folder / "template.db"
 
-    async def make_template(self) -> str:
-        return self._url(self._template)
+    async def make_template(self, name: str, source: str | None = None) -> str:
+        if source is not None:
+            self._copy(source, self._file(name))
+        return self._url(self._file(name))
 
     @asynccontextmanager
-    async def copy(self) -> AsyncIterator[str]:
+    async def copy(self, template: str = MIGRATED) -> AsyncIterator[str]:
         async with self.empty() as url:
-            self._copy_to(Path(url.removeprefix("sqlite://")))
+            self._copy(template, file_of(url))
             yield url
 
     @asynccontextmanager
     async def empty(self) -> AsyncIterator[str]:
-        file = self._folder / f"{uuid.uuid4().hex}.db"
+        file = self._file(uuid.uuid4().hex)
         yield self._url(file)
         for left in self._folder.glob(f"{file.name}*"):
             left.unlink()
 
-    def _copy_to(self, file: Path) -> None:
+    def _file(self, name: str) -> Path:
+        return self._folder / f"{name}.db"
+
+    def _copy(self, template: str, file: Path) -> None:
         """Copy with SQLite itself: in WAL mode a part of the template may still be in the file beside it."""
-        with closing(sqlite3.connect(self._template)) as source, closing(sqlite3.connect(file)) as target:
+        with closing(sqlite3.connect(self._file(template))) as source, closing(sqlite3.connect(file)) as target:
             source.backup(target)
 
     @staticmethod
@@ -75,14 +89,12 @@ class PostgresDatabases:
 
     def __init__(self, server: PostgresServer) -> None:
         self._server = server
-        self._template = "template0"
 
-    async def make_template(self) -> str:
-        self._template = "reveille_template"
-        return await self._server.create(self._template)
+    async def make_template(self, name: str, source: str | None = None) -> str:
+        return await self._server.create(name, source or "template0")
 
-    def copy(self) -> AbstractAsyncContextManager[str]:
-        return self._create(self._template)
+    def copy(self, template: str = MIGRATED) -> AbstractAsyncContextManager[str]:
+        return self._create(template)
 
     def empty(self) -> AbstractAsyncContextManager[str]:
         return self._create("template0")
