@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -16,9 +18,12 @@ import pytest
 from uv import find_uv_bin
 
 from tests.support.api import api, write
+from tests.support.cluster import DURABLE
 from tests.support.process_fixtures import ProcessesIn
 from tests.support.processes import ROOT, Command, Processes
+from tests.support.servers.postgres import postgres
 from tests.support.servers.process import Server
+from tests.support.servers.valkey import valkey
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -38,13 +43,25 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Path:
-    """An environment with the wheel and its declared dependencies, in the versions of the lock file."""
-    venv = tmp_path_factory.mktemp("installed") / "venv"
-    subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, str(venv)], check=True)
-    locked = ["--constraint", str(ROOT / "requirements.txt")]
-    python = str(venv / "bin" / "python")
-    subprocess.run([UV, "pip", "install", "--quiet", "--python", python, *locked, str(wheel)], check=True)
-    return venv
+    """An environment that the steps of the container file made, in a folder instead of the image's ``/opt``."""
+    folder = tmp_path_factory.mktemp("image")
+    for instruction, arguments in instructions(ROOT / "ops" / "reveille" / "Containerfile"):
+        inside = re.sub(r"/(opt|tmp)/reveille", rf"{folder}/\1", arguments)
+        if instruction == "COPY":
+            *sources, target = inside.split()
+            Path(target).mkdir()
+            for source in sources:
+                shutil.copy(wheel if source == "dist/reveille-*.whl" else ROOT / source, target)
+        elif instruction == "RUN" and "/opt" in inside:
+            environment = _without_clone(os.environ) | {"PYTHON": sys.executable}
+            subprocess.run(["sh", "-ec", inside], cwd=folder, env=environment, check=True)
+    return folder / "opt"
+
+
+def instructions(container_file: Path) -> list[tuple[str, str]]:
+    """Return the instructions of a container file with their arguments."""
+    lines = container_file.read_text().splitlines()
+    return [(line.partition(" ")[0], line.partition(" ")[2]) for line in lines if line and not line.startswith("#")]
 
 
 class Outside(Command):
@@ -94,6 +111,29 @@ def test_the_installed_program_migrates_an_empty_database(environment: Path, tmp
     first, second = (_run(environment, "migrate", **database) for _ in range(2))
     assert first.stdout.splitlines() == [f"applied {revision}.py" for revision in revisions], first.stderr
     assert second.stdout == "nothing to do: the schema is up to date\n"
+
+
+@pytest.mark.asyncio
+async def test_all_roles_of_the_installed_program_confirm_an_operation(installed: Processes) -> None:
+    with postgres(DURABLE) as database, valkey() as bus:
+        simulator = installed.start("simulate", "--devices", "2")
+        settings = {
+            "database_url": await database.create("installed"),
+            "redis_url": bus.url,
+            "leshan_url": simulator.url,
+            "leshan_events": "stream",
+            "awake_window": 10,
+        }
+        migrated = installed.run("migrate", **settings)
+        assert migrated.stdout.startswith("applied "), migrated.stderr
+        roles = [installed.spawn(role, **settings) for role in ("api", "dispatch", "bridge")]
+        installed.ready(*roles)
+        url = roles[0].url
+        created = installed.run("ops", "create", "dev-0001", "READ", "/3/0/0", "--wait", "--url", url)
+        assert (created.returncode, "CONFIRMED" in created.stdout) == (0, True), created.stdout + created.stderr
+        checked = installed.run("check", **settings)
+        assert (checked.returncode, checked.stdout) == (0, "all invariants hold\n")
+        assert [role.end() for role in roles] == [0, 0, 0]
 
 
 @pytest.mark.asyncio
