@@ -71,7 +71,7 @@ def options(*, version: VersionFlag = False) -> None:
 def serve() -> None:
     """Run everything in one process: migrate, serve, dispatch, listen; without REVEILLE_LESHAN_URL also a simulator."""
     settings = _settings()
-    from app.entrypoints import run_everything
+    from app.entrypoints.serve import run_everything
 
     _run(run_everything(settings))
 
@@ -80,7 +80,7 @@ def serve() -> None:
 def api() -> None:
     """Serve GraphQL, the webhook and the web page. Any number may run; they need REVEILLE_REDIS_URL for low latency."""
     settings = _settings()
-    from app.entrypoints import run_api
+    from app.entrypoints.api import run_api
 
     _run(run_api(settings))
 
@@ -89,20 +89,18 @@ def api() -> None:
 def dispatch(health_port: HealthPort = None) -> None:
     """Send operations to Leshan when devices are awake. Any number may run."""
     settings = _settings(needs_leshan=True)
-    from app.entrypoints import run_worker
-    from app.process import Role
+    from app.entrypoints.dispatch import run_dispatcher
 
-    _run(run_worker(settings, Role.DISPATCH, health_port))
+    _run(run_dispatcher(settings, health_port))
 
 
 @cli.command()
 def bridge(health_port: HealthPort = None) -> None:
     """Listen to the event stream of the Leshan server. One process listens, the others stand by."""
     settings = _settings(needs_leshan=True)
-    from app.entrypoints import run_worker
-    from app.process import Role
+    from app.entrypoints.bridge import run_bridge
 
-    _run(run_worker(settings, Role.BRIDGE, health_port))
+    _run(run_bridge(settings, health_port))
 
 
 @cli.command()
@@ -158,7 +156,7 @@ def aggregate(
     """Compute the hourly aggregates of readings again from the readings. Other processes may run meanwhile."""
     begin = _instant(since)
     settings = _settings()
-    from app.entrypoints import run_aggregation
+    from app.entrypoints.aggregate import run_aggregation
     from app.models.rebuild import ReadingsPruned, UnknownEndpoint
 
     def progress(done: int, resources: int) -> None:

@@ -332,6 +332,11 @@ class Settings(BaseSettings):
         return not (self.auth or self.webhook_secret or self.webhook_token)
 
     @property
+    def uses_stream(self) -> bool:
+        """Return whether events come by the event stream."""
+        return self.leshan_events is not LeshanEvents.WEBHOOK
+
+    @property
     def is_embedded_database(self) -> bool:
         return self.database_url.startswith("sqlite:")
 

@@ -19,6 +19,7 @@ import httpx
 from app.domain.enums import OperationKind, Presence, ValueType
 from app.domain.operations import OperationRequest
 from app.domain.values import JsonValue
+from app.entrypoints.serve import parts_of
 from app.leshan.events import registration_of
 from app.models import tables
 from app.models.invariant_check import violations
@@ -60,7 +61,7 @@ class LeshanWorld(World):
         chosen = Settings(database_url=database_url, leshan_url=url, **settings)
         async with (
             loopback.AsyncClient(base_url=leshan.url, timeout=30) as rest,
-            running(chosen, Role.EVERYTHING, unsafe=True, timing=timing) as components,
+            running(chosen, *parts_of(Role.EVERYTHING), unsafe=True, timing=timing) as components,
         ):
             world = cls(database_url, leshan, devices, rest)
             world.components = components

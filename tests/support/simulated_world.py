@@ -23,6 +23,7 @@ from starlette.applications import Starlette
 from app.domain.enums import SECOND, Instant, OperationKind, Presence, ValueType
 from app.domain.operations import OperationRequest, conflict, instances_of, repeatable_by_kind
 from app.domain.values import JsonValue
+from app.entrypoints.serve import parts_of
 from app.leshan.webhook import webhook_routes
 from app.models import tables
 from app.models.invariant_check import violations
@@ -104,7 +105,9 @@ class SimulatedWorld(World):
         world.simulator.add(WITNESS, queue_mode=False)
         try:
             async with (
-                running(world.settings, roles, clock=world.clock, unsafe=True, timing=timing) as world.components,
+                running(
+                    world.settings, *parts_of(roles), clock=world.clock, unsafe=True, timing=timing
+                ) as world.components,
                 world._others,
             ):
                 await world._stream_open()
@@ -284,7 +287,7 @@ class SimulatedWorld(World):
     async def another(self, roles: Role) -> AsyncIterator[Components]:
         """Run another process of Reveille on the same database; here both share the connections of readers."""
         with mock.patch("app.process.reading", return_value=contextlib.nullcontext()):
-            process = running(self.settings, roles, clock=self.clock, unsafe=True, timing=self.timing)
+            process = running(self.settings, *parts_of(roles), clock=self.clock, unsafe=True, timing=self.timing)
             components = await process.__aenter__()
         try:
             yield components

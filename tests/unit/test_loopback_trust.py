@@ -16,6 +16,7 @@ from starlette.types import Message, Scope
 from app.bus import BusHealth
 from app.dispatcher.verdict import judge
 from app.health import Health
+from app.http_app import application
 from app.leshan.webhook import Batch, webhook_routes
 from app.models.ledger import Ledger, Rules
 from app.models.live import LiveLog
@@ -23,7 +24,7 @@ from app.models.object_models import ObjectModelCache
 from app.schema.api.context import SchemaContext
 from app.schema.transport.http import graphql_routes
 from app.settings import Settings, viewer_of
-from app.web import health_app, web_app
+from app.web import web_app
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
@@ -224,7 +225,7 @@ async def test_the_older_addresses_accept_the_token_from_any_machine(form: str, 
 async def test_a_worker_s_health_port_is_as_an_api_s(name: str) -> None:
     for configured in SETTINGS:
         process = Process(**SETTINGS[configured])
-        process.app = health_app(process.settings, process.health)
+        process.app = application(process.settings, process.health)
         assert await process.status(PUBLIC[name], HERE) == 200
         forwarded = await process.status(PUBLIC[name], {"via": "1.1 proxy"})
         assert forwarded == (403 if configured == "nothing" else 200)

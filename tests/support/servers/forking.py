@@ -14,7 +14,7 @@ import traceback
 from pathlib import Path
 from typing import Any, Final
 
-import app.entrypoints  # noqa: F401 - most of the startup time
+import app.entrypoints.serve  # noqa: F401 - most of the startup time
 from app.cli import main
 from tests.faults.moments import arm
 
