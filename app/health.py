@@ -12,13 +12,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from tortoise.connection import get_connection
 
 from app.bus import BusHealth
 from app.domain.enums import SECOND
-from app.models import tables
 from app.models.ledger.rows import NOT_OPEN
-from app.models.queries import Lane, PauseView, database_now, pauses, reading_errors, reading_through
+from app.models.queries import Lane, PauseView, ServerView, pauses, reading_through, server_view
 from app.security import bearer_token
 from app.telemetry import BREAKER_OPEN
 
@@ -134,19 +132,18 @@ class Health:
         return {"database": Check(ok=True, detail="readable and writable")}
 
     async def _server_checks(self) -> dict[str, Check]:
-        with reading_through(Lane.HEALTH), reading_errors():
-            now, present = await database_now(), await pauses()
-            server = await tables.LeshanServer.get(id=self._server_id, using_db=get_connection(Lane.HEALTH))
+        with reading_through(Lane.HEALTH):
+            server, present = await server_view(), await pauses()
         BREAKER_OPEN.labels(server.name).set(server.breaker_opened_at is not None)
         checks = {
-            "leshan": _leshan(server, now),
+            "leshan": _leshan(server),
             "dispatcher": _alive(
-                server.swept_at, now, "a dispatcher is running", "no dispatcher is running: nothing is sent"
+                server.swept_at, server.now, "a dispatcher is running", "no dispatcher is running: nothing is sent"
             ),
         }
         checks["pauses"] = _pauses(present)
         if self._uses_stream:
-            checks["bridge"] = _bridge(server, now)
+            checks["bridge"] = _bridge(server)
         return checks
 
 
@@ -170,10 +167,10 @@ def _failed(error: Exception) -> Check:
     return Check(ok=False, detail="it cannot be written or read", cause=f"{type(error).__name__}: {error}"[:300])
 
 
-def _leshan(server: tables.LeshanServer, now: int) -> Check:
+def _leshan(server: ServerView) -> Check:
     if server.breaker_opened_at is None:
         return Check(ok=True, detail="no failure known")
-    seconds = max(0, now - server.breaker_opened_at) // SECOND
+    seconds = max(0, server.now - server.breaker_opened_at) // SECOND
     return Check(ok=False, detail=f"not called for {seconds} s", cause=server.breaker_reason)
 
 
@@ -188,14 +185,15 @@ def _pauses(present: list[PauseView]) -> Check:
     return Check(ok=True, detail=f"{endpoints} endpoints are paused" if endpoints else "nothing is paused")
 
 
-def _bridge(server: tables.LeshanServer, now: int) -> Check:
+def _bridge(server: ServerView) -> Check:
     held_since = server.bridge_until and server.bridge_until - ALIVE  # a lease expires this long after its last renewal
-    held = _alive(held_since, now, "a bridge is running", "no bridge is running: the event stream is not received")
+    missing = "no bridge is running: the event stream is not received"
+    held = _alive(held_since, server.now, "a bridge is running", missing)
     if not held.ok or server.bridge_open_since is None:
         return held
     if server.bridge_open_since == NOT_OPEN:
         return Check(ok=False, detail="a bridge is running, but the event stream is not open")
-    seconds = max(0, now - server.bridge_open_since) // SECOND
+    seconds = max(0, server.now - server.bridge_open_since) // SECOND
     return Check(ok=True, detail=f"the event stream is open since {moment(server.bridge_open_since)} ({seconds} s)")
 
 

@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from tortoise.connection import get_connection
-
 from app.models.ledger.postgres_store import PostgresStore
 from app.models.ledger.sqlite_store import SqliteStore
+from app.models.queries.access import reader
 
 Statements = list[tuple[str, list[Any]]]
 """Statements with their values, in order."""
@@ -20,7 +19,7 @@ Statements = list[tuple[str, list[Any]]]
 def reads() -> Iterator[Statements]:
     """Record the statements of readers in this process as long as the block lasts."""
     statements: Statements = []
-    connection = type(get_connection("default"))
+    connection = type(reader())
     execute = connection.execute_query
 
     async def recorded(self: Any, sql: str, values: Any = None) -> Any:

@@ -19,9 +19,9 @@ from app.domain.outcomes import Outcome
 from app.ingest.reports import report_of
 from app.leshan.answers import read_answer, read_own_error, read_response_object
 from app.leshan.content_formats import may_be_called_again
-from app.models import tables
 from app.models.ledger import Ledger, LedgerUnavailable, Settle
 from app.models.object_models import ObjectModelCache
+from app.models.operation import Operation
 from app.models.queries import ReadUnavailable, object_versions_of
 from app.models.ready import open_attempts
 from app.timing import DEFAULT, Timing
@@ -79,7 +79,7 @@ class LateResponses:
             log.info("late_answer", operation=response.operation_id, attempt=response.attempt, status=status)
 
 
-def outcome_of(row: tables.Operation, response: AttemptEnded) -> Outcome:
+def outcome_of(row: Operation, response: AttemptEnded) -> Outcome:
     """Return the outcome that a direct call would have had."""
     if response.error is not None:
         return read_own_error(row.kind, response.error)

@@ -9,15 +9,13 @@ from typing import Final, NamedTuple, Never
 import structlog
 
 from app.bounded_queue import BoundedQueue
-from app.domain.enums import Presence
-from app.domain.object_models import Versions, model_to_json, object_versions
+from app.domain.object_models import Versions, model_to_json
 from app.leshan.client import LeshanClient
 from app.leshan.registrations import LeshanUnavailable
 from app.leshan.requests import Unaddressable
-from app.models import tables
 from app.models.ledger import READING, Ledger, LedgerUnavailable, StoredModel, StoreObjectModels
 from app.models.object_models import ObjectModelCache
-from app.models.queries import ReadUnavailable, reading_errors
+from app.models.queries import ReadUnavailable, changes_to_online, log_position, online_endpoints
 from app.timing import DEFAULT, Timing
 
 log = structlog.get_logger(__name__)
@@ -81,12 +79,11 @@ class ModelFetcher:
         while True:
             more = False
             try:
-                with reading_errors():
-                    if seen is None:
-                        begin = (await tables.LedgerHead.get(id=1)).seq
-                        await self._want_for_online()
-                        seen = begin
-                    seen, more = await self._want_for_new(seen)
+                if seen is None:
+                    begin = await log_position()
+                    await self._want_for_online()
+                    seen = begin
+                seen, more = await self._want_for_new(seen)
             except ReadUnavailable as error:
                 self._ledger.outage.failed(error, READING)
             except Exception as error:
@@ -98,10 +95,9 @@ class ModelFetcher:
         """Enqueue the fetches of all devices that are online, once, at the start."""
         last = 0
         while True:
-            online = tables.Endpoint.filter(id__gt=last, presence=Presence.ONLINE).order_by("id").limit(PIECE)
-            rows = await online.values_list("id", "name", "object_links", "lwm2m_version")
-            for _, name, links, lwm2m_version in rows:
-                self.want(name, object_versions(links, lwm2m_version))
+            rows = await online_endpoints(last, PIECE)
+            for _, name, versions in rows:
+                self.want(name, versions)
             if len(rows) < PIECE:
                 return
             last = rows[-1][0]
@@ -109,10 +105,9 @@ class ModelFetcher:
     async def _want_for_new(self, seen: int) -> tuple[int, bool]:
         """Enqueue the fetches of devices that came online after this position of the log. Return the position up to
         which the log has been read, and whether more entries can be read at once."""
-        changes = tables.PresenceChange.filter(seq__gt=seen, presence=Presence.ONLINE).order_by("seq").limit(PIECE)
-        rows = await changes.values_list("seq", "endpoint__name", "endpoint__object_links", "endpoint__lwm2m_version")
-        for _, name, links, lwm2m_version in rows:
-            self.want(name, object_versions(links, lwm2m_version))
+        rows = await changes_to_online(seen, PIECE)
+        for _, name, versions in rows:
+            self.want(name, versions)
         return (rows[-1][0] if rows else seen), len(rows) == PIECE
 
     async def _fetch(self) -> None:

@@ -1,4 +1,4 @@
-"""Column types with the same meaning on SQLite and PostgreSQL.
+"""The values of columns with the same meaning on SQLite and PostgreSQL.
 
 JSON is stored as plain TEXT on both: no query searches inside it, it is returned exactly as it was stored (JSONB would
 turn 1e300 into an integer of 301 digits), and both drivers pass it as the same string.
@@ -11,8 +11,6 @@ from enum import StrEnum
 from typing import Any
 
 import orjson
-from tortoise import fields
-from tortoise.models import Model
 
 
 def dump_json(value: Any) -> str | None:
@@ -40,17 +38,3 @@ def storable_text(text: str, most: int) -> str:
     """Return text from elsewhere (a device, Leshan, a proxy) as both databases can store it: no NUL, no half of a
     surrogate pair, at most ``most`` characters."""
     return text.replace("\x00", "").encode("utf-8", "replace").decode()[:most]
-
-
-class JsonField(fields.TextField):
-    """Any JSON value in a TEXT column."""
-
-    def to_python_value(self, value: Any) -> Any:
-        return load_json(value) if isinstance(value, str) else value
-
-    def to_db_value(self, value: Any, instance: type[Model] | Model) -> Any:  # noqa: ARG002 - Tortoise's signature
-        return dump_json(value)
-
-
-class InstantField(fields.BigIntField):
-    """A point in time as :data:`app.domain.enums.Instant`: microseconds since the epoch, UTC, in a BIGINT."""

@@ -12,17 +12,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
-
-from tortoise.context import TortoiseContext
+from typing import Any, Final
 
 from app.domain.enums import DAY, SECOND, Instant
-from app.models.database import CHECK_SECONDS, is_sqlite, tortoise_config, try_to_open
+from app.models.database import reading_slowly
 from app.models.dialect import POSTGRES_NOW, for_sqlite, sqlite_now
 from app.models.invariant import Invariant, Judge, Walk
 from app.models.invariants import INVARIANTS
 from app.models.ledger.rules import START_MARGIN
 from app.models.operation_index import FILING, filing
+from app.models.queries.access import Reader
 from app.models.reading_invariants import READING_INVARIANTS
 from app.models.rule_invariants import RULE_INVARIANTS
 
@@ -38,10 +37,6 @@ OVERDUE: Final = 10 * SECOND
 
 AGAIN_SECONDS: Final = 2.5
 """Late objects are checked again after this: a dispatcher that polls has polled by then."""
-
-
-class _Reader(Protocol):
-    async def execute_query_dict(self, query: str, values: list[Any] | None = None) -> list[dict[str, Any]]: ...
 
 
 async def _a_while() -> None:
@@ -66,11 +61,8 @@ async def violations(
         restored: no dispatcher works on this copy, so lateness is not checked.
         pause: awaited before late objects are checked again.
     """
-    await try_to_open(database_url)
-    async with TortoiseContext() as context:
-        await context.init(config=tortoise_config(database_url, seconds=CHECK_SECONDS))
-        reader: _Reader = context.connections.get("default")
-        checker = _Checker(reader, is_sqlite(database_url), now, max_in_flight, aggregate_retention)
+    async with reading_slowly(database_url) as reader:
+        checker = _Checker(reader, now, max_in_flight, aggregate_retention)
         found = [
             (invariant, await checker.breaches(invariant))
             for invariant in (*INVARIANTS, *READING_INVARIANTS, *RULE_INVARIANTS)
@@ -87,8 +79,7 @@ async def violations(
 
 @dataclass(frozen=True, slots=True)
 class _Checker:
-    reader: _Reader
-    sqlite: bool
+    reader: Reader
     fixed: Instant | None
     calls: int
     aggregate_retention: Instant
@@ -138,7 +129,7 @@ class _Checker:
         """Return the database host's time, because this host's clock may be wrong, or the time that a test has set."""
         if self.fixed is not None:
             return self.fixed
-        if self.sqlite:
+        if not self.reader.postgres:
             return sqlite_now()
         (row,) = await self._rows(f"SELECT {POSTGRES_NOW} AS now", [])
         return int(row["now"])
@@ -156,7 +147,7 @@ class _Checker:
             yield above, row["last"]
             above = row["last"]
 
-    async def _rows(self, sql: str, values: list[Any]) -> list[dict[str, Any]]:
-        if self.sqlite:
+    async def _rows(self, sql: str, values: list[Any]) -> Sequence[Any]:
+        if not self.reader.postgres:
             sql = for_sqlite(sql.replace(FILING, filing(postgres=False)))
-        return await self.reader.execute_query_dict(sql, values)
+        return await self.reader.execute_query(sql, values)

@@ -20,10 +20,9 @@ from app.domain.object_models import (
     object_versions,
     stand_in,
 )
-from app.models import tables
 from app.models.fields import load_json
 from app.models.ledger.outage import READING, Outage
-from app.models.queries.access import ReadUnavailable, reading_errors
+from app.models.queries.access import ReadUnavailable, fetch
 from app.timing import DEFAULT, Timing
 
 log = structlog.get_logger(__name__)
@@ -57,16 +56,15 @@ class ObjectModelCache:
 
     async def refresh(self) -> None:
         """Read the models that were stored since the last refresh."""
-        for stored_at in await self._read(stored_at__gt=self._newest):
+        for stored_at in await self._read("stored_at > $2", self._newest):
             self._newest = max(self._newest, stored_at)
 
-    async def _read(self, **criteria: Any) -> list[Instant]:
+    async def _read(self, condition: str, value: object) -> list[Instant]:
         """Cache the stored models that match, and return when they were stored."""
-        rows = tables.ObjectModelRow.filter(server_id=self._server_id, **criteria).order_by("stored_at")
-        with reading_errors():
-            found = await rows.values_list("model", "stored_at")
+        sql = f"SELECT model, stored_at FROM object_model WHERE server_id = $1 AND {condition} ORDER BY stored_at"  # noqa: S608
+        found = [(model, stored_at) for model, stored_at in await fetch(sql, [self._server_id, value])]
         for model, _ in found:
-            self._put(model_from_json(model))
+            self._put(model_from_json(load_json(model)))
         return [stored_at for _, stored_at in found]
 
     async def run(self, outage: Outage) -> None:
@@ -118,7 +116,7 @@ class ObjectModelCache:
             ReadUnavailable: the database cannot be reached.
         """
         if object_id not in self._versions or (version and version not in self._versions[object_id]):
-            await self._read(object_id=object_id)
+            await self._read("object_id = $2", object_id)
         known = self._versions.get(object_id, {})
         if version is None and known:
             version = max(known, key=lambda text: [int(part) for part in text.split(".")])
@@ -132,6 +130,6 @@ class ObjectModelCache:
             ReadUnavailable: the database cannot be reached.
         """
         if missing := self.missing(versions):
-            await self._read(object_id__in=[object_id for object_id, _ in missing])
+            await self._read("object_id = ANY($2::bigint[])", [object_id for object_id, _ in missing])
         models = ((object_id, self._models.get((object_id, version))) for object_id, version in versions.items())
         return {object_id: model for object_id, model in models if model is not None}

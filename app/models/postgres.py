@@ -2,18 +2,17 @@
 
 A server that is frozen, or a proxy that acknowledges and drops, ends no connection and raises no error: only a
 client-side limit detects it. A connection that exceeded one is terminated, never closed: a graceful close waits for the
-same peer. Tortoise uses this module as its engine (``client_class``).
+same peer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 
 import asyncpg
-from tortoise.backends.asyncpg.client import AsyncpgDBClient
 
 CONNECT_SECONDS: Final = 3.0
 
@@ -51,7 +50,7 @@ async def connect(
     own = {"command_timeout": seconds, "server_settings": dict(settings or {})}
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            connection = await asyncpg.connect(_dsn(database_url), **own)
+            connection = await asyncpg.connect(dsn(database_url), **own)
             try:
                 await _check(connection)
             except BaseException:
@@ -62,7 +61,7 @@ async def connect(
     return connection
 
 
-def _dsn(database_url: str) -> str:
+def dsn(database_url: str) -> str:
     """Return the address as asyncpg reads it, with all of its parameters: ``sslmode``, several hosts."""
     return database_url.replace("postgres://", "postgresql://", 1)
 
@@ -80,21 +79,57 @@ async def _check(connection: asyncpg.Connection[Any]) -> None:
         raise UnsupportedDatabase(POOLER)
 
 
-class BoundedClient(AsyncpgDBClient):
-    """Tortoise's client with a limit for a statement and its wait for a connection: ``command_timeout``, in seconds.
+class BoundedClient:
+    """A pool of connections for reading, with a limit in seconds for a statement and its wait for a connection."""
 
-    Its server is the ``url`` of its credentials.
-    """
+    postgres: Final = True
 
-    async def create_pool(self, **options: Any) -> asyncpg.Pool[Any]:
-        """Open the pool. Tortoise would pass only five parts of the address, and drop ``sslmode`` and the others."""
-        url = options.pop("url")
-        for part in ("host", "port", "user", "password", "database"):
-            del options[part]
-        return await asyncpg.create_pool(_dsn(url), **options)
+    def __init__(self, database_url: str, *, seconds: float, size: int = 1) -> None:
+        self._url, self._seconds, self._size = database_url, seconds, size
+        self._pool: asyncpg.Pool[Any] | None = None
+        self._opening = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Do nothing: connections are opened when a statement needs them."""
+
+    async def close(self) -> None:
+        """Close all connections."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            try:
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    await pool.close()
+            except TimeoutError:
+                pool.terminate()
+
+    async def execute_query(self, sql: str, values: Sequence[Any] = ()) -> Sequence[Any]:
+        """Return the rows of a statement. If its task is canceled, it is canceled in the database, too.
+
+        Raises:
+            TimeoutError: the limit was reached.
+            OSError, asyncpg.PostgresError, asyncpg.InterfaceError: it failed, or there is no connection.
+        """
+        async with self.acquire_connection() as connection:
+            rows: Sequence[Any] = await connection.fetch(sql, *values)
+            return rows
+
+    async def _open_pool(self) -> asyncpg.Pool[Any]:
+        async with self._opening:
+            if self._pool is None:
+                statement_timeout = f"{round((self._seconds - MARGIN_SECONDS) * 1_000)}ms"
+                self._pool = await asyncpg.create_pool(
+                    dsn(self._url),
+                    min_size=0,  # with a minimum, asyncpg retries by itself and logs each failure
+                    max_size=self._size,
+                    timeout=CONNECT_SECONDS,
+                    command_timeout=self._seconds,
+                    server_settings={"statement_timeout": statement_timeout, "default_transaction_read_only": "on"},
+                    reset=_nothing_to_reset,
+                )
+            return self._pool
 
     @contextlib.asynccontextmanager
-    async def acquire_connection(self) -> AsyncIterator[asyncpg.Connection[Any]]:  # type: ignore[override]
+    async def acquire_connection(self) -> AsyncIterator[asyncpg.Connection[Any]]:
         """Acquire a connection of the pool for one statement.
 
         asyncpg's own limits leave gaps: waiting for a free connection has none, closing a prepared statement has none,
@@ -103,13 +138,12 @@ class BoundedClient(AsyncpgDBClient):
         Raises:
             TimeoutError: the limit was reached.
         """
-        seconds: float = self.extra["command_timeout"]
+        seconds = self._seconds
         now = asyncio.get_running_loop().time
         try:
             async with asyncio.timeout(seconds) as limit:
-                await super().acquire_connection().ensure_connection()
-                pool = self._pool
-                async with pool.acquire() as connection:  # type: ignore[union-attr] # ensured just now
+                pool = await self._open_pool()
+                async with pool.acquire() as connection:
                     acquired = now()
                     try:
                         yield connection
@@ -127,7 +161,7 @@ class BoundedClient(AsyncpgDBClient):
         to the same server. A statement that began late, after a wait for a connection, does not prove that the server
         is silent.
         """
-        if seconds >= self.extra["command_timeout"] - MARGIN_SECONDS:
+        if seconds >= self._seconds - MARGIN_SECONDS:
             self.discard_pool()
         else:
             with contextlib.suppress(asyncpg.InterfaceError):  # terminated with its pool in the meantime
@@ -140,4 +174,6 @@ class BoundedClient(AsyncpgDBClient):
             pool.terminate()
 
 
-client_class = BoundedClient
+async def _nothing_to_reset(connection: object) -> None:
+    """Replace asyncpg's reset of every connection that is returned to the pool, which is a round trip each. These
+    connections are only read from, one statement at a time: there is nothing to reset."""

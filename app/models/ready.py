@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.domain.enums import SECOND, Instant, OperationStatus
-from app.models import tables
 from app.models.ledger.ingest import MADE_UP
 from app.models.ledger.pauses import SERVER_PAUSE
-from app.models.queries import database_now
-from app.models.queries.access import fetch, reading_errors
+from app.models.operation import Operation
+from app.models.queries import Large, database_now, operations_by_id
+from app.models.queries.access import fetch
 
 _READY: Final = """
     SELECT 1 AS ready FROM endpoint
@@ -67,11 +67,10 @@ async def registrations_missed(server_id: int) -> bool:
     return bool(rows) and rows[0][1] is not None
 
 
-async def open_attempts(ids: Iterable[str]) -> dict[str, tables.Operation]:
+async def open_attempts(ids: Iterable[str]) -> dict[str, Operation]:
     """Return those of these operations, by id, that are SENDING."""
-    with reading_errors():
-        rows = await tables.Operation.filter(id__in=list(ids), status=OperationStatus.SENDING)
-    return {str(row.id): row for row in rows}
+    found = await operations_by_id(list(ids), Large.SHORT)
+    return {id_: operation for id_, operation in found.items() if operation.status is OperationStatus.SENDING}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tortoise.context import TortoiseContext
-
 from app.domain.enums import HOUR, Instant
-from app.models.database import CHECK_SECONDS, is_sqlite, tortoise_config, try_to_open
+from app.models.database import reading_slowly
 from app.models.dialect import for_sqlite
 from app.models.ledger import Ledger, RebuildAggregates
 from app.models.ledger.aggregates import COMPLETE_FROM, NEVER
+from app.models.queries.access import Reader
 
 READINGS: Final = 10_000
 """Readings whose hours one transaction computes, unless a single hour has more."""
@@ -59,18 +58,6 @@ class Rebuilt:
     readings: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    client: Any
-    sqlite: bool
-
-    async def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = await self.client.execute_query_dict(
-            for_sqlite(sql) if self.sqlite else sql, list(values)
-        )
-        return rows
-
-
 async def rebuild_aggregates(
     ledger: Ledger, database_url: str, since: Instant, endpoint: str | None, progress: Progress
 ) -> Rebuilt:
@@ -84,15 +71,12 @@ async def rebuild_aggregates(
         LedgerUnavailable: the database cannot be reached.
     """
     rebuilt = Rebuilt(since // HOUR * HOUR)
-    await try_to_open(database_url)
-    async with TortoiseContext() as context:
-        await context.init(config=tortoise_config(database_url, seconds=CHECK_SECONDS))
-        reader = _Reader(context.connections.get("default"), is_sqlite(database_url))
+    async with reading_slowly(database_url) as reader:
         first, last = await _endpoints(reader, endpoint)
-        (complete,) = await reader.rows(COMPLETE_FROM)
+        (complete,) = await _rows(reader, COMPLETE_FROM)
         if rebuilt.since < complete["hour"]:
             raise ReadingsPruned(None if complete["hour"] == NEVER else complete["hour"])
-        (counted,) = await reader.rows(_COUNT, first, last)
+        (counted,) = await _rows(reader, _COUNT, first, last)
         async for resources in _resources(reader, first, last):
             commands = [
                 command for resource in resources async for command in _commands(reader, *resource, rebuilt.since)
@@ -111,28 +95,32 @@ _Counted = tuple[RebuildAggregates, int]
 """A command, and the number of readings whose hours it computes."""
 
 
-async def _endpoints(reader: _Reader, name: str | None) -> tuple[int, int]:
+async def _rows(reader: Reader, sql: str, *values: Any) -> Sequence[Any]:
+    return await reader.execute_query(sql if reader.postgres else for_sqlite(sql), values)
+
+
+async def _endpoints(reader: Reader, name: str | None) -> tuple[int, int]:
     """Return the first and the last id of the endpoints to compute."""
     if name is None:
         return 0, NEVER
-    rows = await reader.rows(_ENDPOINT, name)
+    rows = await _rows(reader, _ENDPOINT, name)
     if not rows:
         raise UnknownEndpoint(name)
     return rows[0]["id"], rows[0]["id"]
 
 
-async def _resources(reader: _Reader, first: int, last: int) -> AsyncIterator[list[tuple[int, str]]]:
+async def _resources(reader: Reader, first: int, last: int) -> AsyncIterator[list[tuple[int, str]]]:
     after = first, ""
-    while rows := await reader.rows(_RESOURCES, *after, last, RESOURCES):
+    while rows := await _rows(reader, _RESOURCES, *after, last, RESOURCES):
         resources = [(row["endpoint_id"], row["path"]) for row in rows]
         yield resources
         after = resources[-1]
 
 
-async def _commands(reader: _Reader, endpoint_id: int, path: str, since: Instant) -> AsyncIterator[_Counted]:
+async def _commands(reader: Reader, endpoint_id: int, path: str, since: Instant) -> AsyncIterator[_Counted]:
     """Yield commands that cover all hours of a resource from ``since`` on, also those that should not exist."""
     begin, held = since, 0
-    for row in await reader.rows(_HOURS, endpoint_id, path, since):
+    for row in await _rows(reader, _HOURS, endpoint_id, path, since):
         if held and held + row["readings"] > READINGS:
             yield RebuildAggregates(endpoint_id, path, begin, row["hour"]), held
             begin, held = row["hour"], 0

@@ -8,7 +8,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from app.domain.enums import ObservationState
-from app.models.fields import InstantField, JsonField
+from app.models.table_fields import InstantField, JsonField
 
 if TYPE_CHECKING:
     from app.models.tables import Endpoint, LeshanServer

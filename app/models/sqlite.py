@@ -1,4 +1,4 @@
-"""A Tortoise engine for reading SQLite: Tortoise's own, with a time limit and cancellation for each statement.
+"""Connections for reading SQLite, with a time limit and cancellation for each statement.
 
 SQLite runs a statement to its end in the thread of its connection, whatever happens to the task that awaits it. Here a
 progress handler checks the clock every few thousand steps of SQLite's virtual machine, and interrupts the statement.
@@ -7,18 +7,22 @@ progress handler checks the clock every few thousand steps of SQLite's virtual m
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
-from tortoise.backends.sqlite.client import SqliteClient, translate_exceptions
+import aiosqlite
 
-from app.models.database import READ_SECONDS
 from app.models.postgres import no_answer
 
 STEPS: Final = 20_000
 """Steps of SQLite's virtual machine between two checks of the clock: some 0.2 ms."""
+
+LOCK_MILLISECONDS: Final = 5_000
+"""Time that a statement waits for the lock of another process."""
 
 
 @dataclass(slots=True)
@@ -28,54 +32,74 @@ class _Running:
     ends: float
 
 
-class SqliteReader(SqliteClient):
-    """One connection with its thread, which executes the statements one after the other."""
+class SqliteReader:
+    """One connection with its thread, which executes the statements one after the other.
 
-    _running: _Running | None = None
+    Attributes:
+        seconds: limit of a statement and its wait for those of other callers.
+    """
+
+    postgres: Final = False
+
+    def __init__(self, file: Path, *, seconds: float, lock_milliseconds: int = LOCK_MILLISECONDS) -> None:
+        self.seconds = seconds
+        self._file, self._lock_milliseconds = file, lock_milliseconds
+        self._connection: aiosqlite.Connection | None = None
+        self._opening = asyncio.Lock()
+        self._running: _Running | None = None
 
     @property
     def busy(self) -> bool:
         """Whether a statement is running."""
         return self._running is not None
 
-    async def create_connection(self, with_db: bool) -> None:
-        await super().create_connection(with_db)
-        assert self._connection is not None  # noqa: S101 - it was just created
-        await self._connection.set_progress_handler(self._is_over, STEPS)
+    async def open(self) -> None:
+        """Open the connection. Raise sqlite3.Error: the file cannot be opened, or is no database."""
+        await self._opened()
+
+    async def _opened(self) -> aiosqlite.Connection:
+        async with self._opening:
+            if self._connection is None:
+                connection = await aiosqlite.connect(self._file, isolation_level=None)
+                connection.row_factory = sqlite3.Row
+                for pragma in (f"busy_timeout = {self._lock_milliseconds}", "query_only = ON"):
+                    await connection.execute(f"PRAGMA {pragma}")
+                await connection.set_progress_handler(self._is_over, STEPS)
+                self._connection = connection
+            return self._connection
+
+    async def close(self) -> None:
+        """Close the connection and end its thread."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
 
     def _is_over(self) -> bool:
         return self._running is not None and time.monotonic() > self._running.ends
 
-    @translate_exceptions
-    async def execute_query(self, query: str, values: Any = None) -> tuple[int, Sequence[Any]]:
-        """Execute a statement that reads. If its task is canceled, it is interrupted.
+    async def execute_query(self, sql: str, values: Sequence[Any] = ()) -> Sequence[Any]:
+        """Return the rows of a statement that reads. If its task is canceled, it is interrupted.
 
         Raises:
-            OperationalError: of SQLITE_INTERRUPT, if it reached the time limit.
+            sqlite3.Error: it failed; with SQLITE_INTERRUPT, it reached the time limit.
             TimeoutError: the limit passed before it began, behind the statements of other callers.
         """
-        statement = _Running(time.monotonic() + READ_SECONDS)
-        if self._connection is None:
-            async with self._lock:
-                await self.create_connection(with_db=True)
-        assert self._connection is not None  # noqa: S101 - it was created
-        connection = self._connection._conn  # noqa: SLF001 - for two calls in one turn of its thread
+        statement = _Running(time.monotonic() + self.seconds)
+        opened = self._connection or await self._opened()
+        connection = opened._conn  # noqa: SLF001 - for two calls in one turn of its thread
 
         def run() -> list[Any]:
             self._running = statement
             try:
                 if self._is_over():  # canceled or too late before it began; a canceled caller receives no error
-                    raise TimeoutError(no_answer(READ_SECONDS))
-                return connection.execute(query, values or ()).fetchall()
+                    raise TimeoutError(no_answer(self.seconds))
+                return connection.execute(sql, values).fetchall()
             finally:
                 self._running = None
 
         try:
-            rows = await self._connection._execute(run)  # type: ignore[no-untyped-call]  # noqa: SLF001
+            rows: list[Any] = await opened._execute(run)  # type: ignore[no-untyped-call]  # noqa: SLF001
         except asyncio.CancelledError:
             statement.ends = 0.0
             raise
-        return len(rows), rows
-
-
-client_class = SqliteReader
+        return rows

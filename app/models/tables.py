@@ -20,9 +20,9 @@ from app.domain.enums import (
     ReasonCode,
     ValueType,
 )
-from app.models.fields import InstantField, JsonField
 from app.models.rule_tables import Observation as Observation  # noqa: PLC0414 - Tortoise looks for models here
 from app.models.rule_tables import ObservationRule as ObservationRule  # noqa: PLC0414
+from app.models.table_fields import InstantField, JsonField
 
 
 class LedgerHead(Model):

@@ -9,11 +9,11 @@ from typing import Any, Final
 from unittest.mock import patch
 
 import orjson
-from tortoise.connection import get_connection
 
 from app.models.database import reading
 from app.models.live import LiveLog
 from app.models.object_models import ObjectModelCache
+from app.models.queries.access import reader
 from app.schema.api.context import SchemaContext
 from app.schema.execution.context import Requester
 from app.schema.execution.schema import schema
@@ -97,7 +97,7 @@ class _Replay:
 
     @contextmanager
     def recording(self) -> Iterator[None]:
-        connection = type(get_connection("default"))
+        connection = type(reader())
         execute = connection.execute_query
 
         async def recorded(connection: Any, sql: str, values: Any = None) -> Any:
@@ -112,5 +112,5 @@ class _Replay:
         async def played(_: Any, sql: str, _values: Any = None) -> Any:
             return self.rows[sql]
 
-        with patch.object(type(get_connection("default")), "execute_query", played):
+        with patch.object(type(reader()), "execute_query", played):
             yield

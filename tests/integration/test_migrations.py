@@ -20,14 +20,16 @@ from tortoise.models import Model
 
 from app.domain.enums import ValueType
 from app.models import tables
-from app.models.database import MIGRATIONS, is_sqlite, migrate, tortoise_config
+from app.models.database import MIGRATIONS, is_sqlite, migrate, reading
 from app.models.endpoint_index import OBJECTS, TAGS
 from app.models.invariant_check import violations
 from app.models.ledger import open_store
 from app.models.ledger.rows import ENDPOINT_COLUMNS, SERVER_COLUMNS
 from app.models.ledger.store import Store, StoreRefused
+from app.models.migration import tortoise_config
 from app.models.operation import OPERATION_COLUMNS
 from app.models.operation_index import FILING, filing
+from app.models.queries.access import Lane, reader
 
 pytestmark = pytest.mark.asyncio
 
@@ -257,7 +259,7 @@ async def test_an_interrupted_migration_is_continued(empty_database_url: str) ->
 async def test_a_downgrade_removes_everything_and_an_upgrade_restores_it(empty_database_url: str) -> None:
     await migrate(empty_database_url)
     dialect = "sqlite" if is_sqlite(empty_database_url) else "postgres"
-    config = tortoise_config(empty_database_url, writable=True)
+    config = tortoise_config(empty_database_url)
     async with TortoiseContext() as context:
         await context.init(config=config)
         command = Command(config, app="models", location=str(MIGRATIONS / dialect))
@@ -273,7 +275,7 @@ async def test_a_downgrade_removes_everything_and_an_upgrade_restores_it(empty_d
 async def to_revision(number: int, database_url: str) -> None:
     """Bring a database to this revision, with it recorded and none after it."""
     dialect = "sqlite" if is_sqlite(database_url) else "postgres"
-    config = tortoise_config(database_url, writable=True)
+    config = tortoise_config(database_url)
     await migrate(database_url)
     async with TortoiseContext() as context:
         await context.init(config=config)
@@ -428,10 +430,10 @@ async def test_a_downgrade_removes_deleted_endpoints_with_their_operations(empty
 
 
 async def test_reading_connections_cannot_write(database_url: str) -> None:
-    async with TortoiseContext() as context:
-        await context.init(config=tortoise_config(database_url))
-        with pytest.raises(Exception, match=r"read-?only"):
-            await context.connections.get("default").execute_query("UPDATE ledger_head SET seq = 1")
+    async with reading(database_url):
+        for lane in Lane:
+            with pytest.raises(Exception, match=r"read-?only"):
+                await reader(lane).execute_query("UPDATE ledger_head SET seq = 1")
 
 
 AT: Final = 1_700_000_000_000_000

@@ -31,6 +31,7 @@ from tests.support import loopback
 from tests.support.ledger import new_operation
 from tests.support.leshan.devices import Delivery, Device, Devices, Uplink
 from tests.support.leshan.launch import LeshanServer
+from tests.support.tables import tables_of
 from tests.support.waiting import eventually
 from tests.support.world import Op, World
 
@@ -61,6 +62,7 @@ class LeshanWorld(World):
         chosen = Settings(database_url=database_url, leshan_url=url, **settings)
         async with (
             loopback.AsyncClient(base_url=leshan.url, timeout=30) as rest,
+            tables_of(database_url),
             running(chosen, *parts_of(Role.EVERYTHING), unsafe=True, timing=timing) as components,
         ):
             world = cls(database_url, leshan, devices, rest)

@@ -42,6 +42,7 @@ from app.timing import Timing
 from simulator import Received, Simulator, SimulatorConfig
 from tests.support import loopback
 from tests.support.ledger import new_operation
+from tests.support.tables import tables_of
 from tests.support.waiting import eventually
 from tests.support.world import Op, World
 
@@ -105,6 +106,7 @@ class SimulatedWorld(World):
         world.simulator.add(WITNESS, queue_mode=False)
         try:
             async with (
+                tables_of(database_url),
                 running(
                     world.settings, *parts_of(roles), clock=world.clock, unsafe=True, timing=timing
                 ) as world.components,

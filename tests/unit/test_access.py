@@ -23,14 +23,13 @@ pytestmark = pytest.mark.asyncio
     ids=lambda error: type(error).__name__,
 )
 async def test_an_unreachable_database_is_unavailable(error: Exception) -> None:
-    connection = mock.Mock(execute_query=mock.AsyncMock(side_effect=error))
-    connection.capabilities.dialect = "postgres"
-    with mock.patch.object(access, "get_connection", return_value=connection), pytest.raises(ReadUnavailable):
+    connection = mock.Mock(execute_query=mock.AsyncMock(side_effect=error), postgres=True)
+    with access.using({access.Lane.SMALL: connection}), pytest.raises(ReadUnavailable):
         await access.fetch("SELECT 1")
 
 
 async def test_a_bad_statement_does_not_count_as_an_unavailable_database() -> None:
-    connection = mock.Mock(execute_query=mock.AsyncMock(side_effect=asyncpg.UndefinedColumnError("no such column")))
-    connection.capabilities.dialect = "postgres"
-    with mock.patch.object(access, "get_connection", return_value=connection), pytest.raises(asyncpg.PostgresError):
+    error = asyncpg.UndefinedColumnError("no such column")
+    connection = mock.Mock(execute_query=mock.AsyncMock(side_effect=error), postgres=True)
+    with access.using({access.Lane.SMALL: connection}), pytest.raises(asyncpg.PostgresError):
         await access.fetch("SELECT nothing")

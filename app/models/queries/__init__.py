@@ -1,11 +1,12 @@
 """Queries: pages, single rows and the log, each in a constant number of statements (``docs/queries.md``).
 
-All of them use Tortoise's connections for reading, which cannot write (``app.models.database.reading``).
+All of them use the connections for reading, which cannot write (``app.models.database.reading``).
 """
 
-from app.models.queries.access import Lane, ReadUnavailable, reading_errors, reading_through
+from app.models.queries.access import Lane, ReadUnavailable, reading_through
 from app.models.queries.criteria import EndpointCriteria, OperationCriteria
 from app.models.queries.endpoints import (
+    changes_to_online,
     count_endpoints,
     endpoint_by_id,
     endpoint_by_name,
@@ -16,6 +17,7 @@ from app.models.queries.endpoints import (
     endpoints_by_id,
     heads_of,
     object_versions_of,
+    online_endpoints,
     registered_objects,
     resource_states,
     resource_values,
@@ -92,6 +94,7 @@ __all__ = [
     "ServerView",
     "TransitionView",
     "Waiting",
+    "changes_to_online",
     "count_endpoints",
     "database_now",
     "endpoint_by_id",
@@ -115,6 +118,7 @@ __all__ = [
     "observation_rules",
     "observations_of",
     "oldest_readings",
+    "online_endpoints",
     "open_calls",
     "operation_by_id",
     "operation_counts",
@@ -127,7 +131,6 @@ __all__ = [
     "read_presences",
     "read_resources",
     "read_transitions",
-    "reading_errors",
     "reading_page",
     "reading_series",
     "reading_through",

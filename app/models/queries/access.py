@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import asyncpg
-from tortoise.connection import get_connection
-from tortoise.exceptions import OperationalError
 
 from app.models.dialect import for_sqlite
 from app.models.queries.views import Row
@@ -21,13 +19,50 @@ MAX_SEQ: Final = 2**63 - 1
 
 
 class Lane(StrEnum):
-    """The connections of one kind of reading, so that a slow kind does not delay the others. The values are Tortoise's
-    aliases."""
+    """The connections of one kind of reading, so that a slow kind does not delay the others."""
 
-    SMALL = "default"
+    SMALL = "small"
     SEARCH = "search"
     """Counts, and filtered lists: statements that may scan every row."""
     HEALTH = "health"
+
+
+class Reader(Protocol):
+    """Connections to one database that read."""
+
+    @property
+    def postgres(self) -> bool:
+        """Whether the database is PostgreSQL, not SQLite."""
+
+    async def open(self) -> None:
+        """Connect, if a connection is needed before the first statement."""
+
+    async def close(self) -> None:
+        """Close all connections."""
+
+    async def execute_query(self, sql: str, values: Sequence[Any] = ()) -> Sequence[Any]:
+        """Return the rows of a statement in the database's own dialect."""
+
+
+_readers: list[Mapping[Lane, Reader]] = []
+"""The connections of this process. The last ones are used; only tests open several databases at once."""
+
+
+@contextlib.contextmanager
+def using(readers: Mapping[Lane, Reader]) -> Iterator[None]:
+    """Fetch through these connections within the block."""
+    _readers.append(readers)
+    try:
+        yield
+    finally:
+        _readers.remove(readers)
+
+
+def reader(lane: Lane = Lane.SMALL) -> Reader:
+    """Return this process's connections of a lane."""
+    if not _readers:
+        raise RuntimeError("no database is open for reading")
+    return _readers[-1][lane]
 
 
 _lane: Final[ContextVar[Lane]] = ContextVar("lane", default=Lane.SMALL)
@@ -86,18 +121,10 @@ async def fetch(sql: str, values: Iterable[Any] = ()) -> Sequence[Row]:
     Raises:
         ReadUnavailable: the database cannot be reached, or the statement exceeded its timeout.
     """
-    with reading_errors():
-        connection = get_connection(_lane.get())
-        text = sql if on_postgres() else for_sqlite(sql)
-        _, rows = await connection.execute_query(text, list(values))
-    return rows  # type: ignore[return-value]  # Tortoise says dict; the rows of both drivers are sequences, too
-
-
-@contextlib.contextmanager
-def reading_errors() -> Iterator[None]:
-    """Raise ReadUnavailable if the database failed and not the statement, also for Tortoise's own statements."""
     try:
-        yield
+        through = reader(_lane.get())
+        text = sql if through.postgres else for_sqlite(sql)
+        return await through.execute_query(text, list(values))
     except Exception as error:
         if _unavailable(error):
             raise ReadUnavailable(str(error) or type(error).__name__) from error
@@ -105,15 +132,12 @@ def reading_errors() -> Iterator[None]:
 
 
 def _unavailable(error: BaseException) -> bool:
-    """Return whether the database failed and not the statement. Tortoise wraps some of the drivers' errors: asyncpg's
-    as the cause, those of SQLite as the context only."""
-    if isinstance(error, OperationalError):
-        error = error.__cause__ or error.__context__ or error
+    """Return whether the database failed and not the statement."""
     if isinstance(error, sqlite3.Error):
         return getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_CODES
     return isinstance(error, _UNREACHABLE)
 
 
 def on_postgres() -> bool:
-    """Return whether the default connection is PostgreSQL's."""
-    return bool(get_connection("default").capabilities.dialect == "postgres")
+    """Return whether the database is PostgreSQL."""
+    return reader().postgres

@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
 from app.domain.enums import Presence
-from app.domain.object_models import object_versions
+from app.domain.object_models import Versions, object_versions
 from app.models.cursors import parse_page_cursor
 from app.models.endpoint_index import OBJECTS, TAGS
 from app.models.fields import load_json
@@ -17,7 +17,7 @@ from app.models.ledger.queues import NOTHING
 from app.models.queries.access import MAX_SEQ, Lane, Statement, fetch, on_postgres, reading_through
 from app.models.queries.criteria import EndpointCriteria, below, contains
 from app.models.queries.pages import COUNT_LIMIT, Page, capped, merged
-from app.models.queries.views import EndpointView, Large, ResourceStateView, columns
+from app.models.queries.views import EndpointView, Large, ResourceStateView, Row, columns
 
 _KIND: Final = "endpoint"
 _NAMED: Final = "e.name = $1 AND e.deleted_at IS NULL"
@@ -134,6 +134,31 @@ async def object_versions_of(names: Collection[str]) -> dict[str, dict[int, str]
     """
     rows = await fetch(sql, [list(names)])
     return {name: object_versions(load_json(links), lwm2m_version) for name, links, lwm2m_version in map(tuple, rows)}
+
+
+async def online_endpoints(after: int, most: int) -> list[tuple[int, str, Versions]]:
+    """Return endpoints that are online, with ids above ``after``, in the order of their ids: id, name, and the objects
+    of the registration with their versions."""
+    sql = """
+        SELECT id, name, object_links, lwm2m_version FROM endpoint
+        WHERE id > $1 AND presence = 'ONLINE' ORDER BY id LIMIT $2
+    """
+    return _with_versions(await fetch(sql, [after, most]))
+
+
+async def changes_to_online(after: int, most: int) -> list[tuple[int, str, Versions]]:
+    """Return changes of presence to online after this position of the log, in its order: position, and the endpoint as
+    in :func:`online_endpoints`."""
+    sql = """
+        SELECT p.seq, e.name, e.object_links, e.lwm2m_version
+        FROM presence_change p JOIN endpoint e ON e.id = p.endpoint_id
+        WHERE p.seq > $1 AND p.presence = 'ONLINE' ORDER BY p.seq LIMIT $2
+    """
+    return _with_versions(await fetch(sql, [after, most]))
+
+
+def _with_versions(rows: Sequence[Row]) -> list[tuple[int, str, Versions]]:
+    return [(key, name, object_versions(load_json(links), version)) for key, name, links, version in map(tuple, rows)]
 
 
 async def registered_objects(ids: Collection[int]) -> dict[int, tuple[str, str | None]]:

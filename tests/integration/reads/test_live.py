@@ -297,7 +297,7 @@ async def test_an_unavailable_database_is_retried(
         raise ConnectionRefusedError("no database")
 
     start = await queries.log_position()
-    monkeypatch.setattr(access, "get_connection", away)
+    monkeypatch.setattr(access, "reader", away)
     late = Follower(live.transitions(ALL, start))
     await world.create(new("d"))
     await eventually(lambda: len(tries) >= 5)

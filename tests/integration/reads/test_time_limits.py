@@ -12,10 +12,8 @@ from unittest import mock
 
 import pytest
 import pytest_asyncio
-from tortoise.exceptions import OperationalError
 
-from app.models import sqlite
-from app.models.database import tortoise_config
+from app.models.database import READ_SECONDS
 from app.models.postgres import BoundedClient
 from app.models.queries import ReadUnavailable, access
 from app.models.sqlite import SqliteReader
@@ -30,10 +28,9 @@ ENDLESS: Final = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n
 @pytest_asyncio.fixture
 async def sqlite_reader(tmp_path: Path) -> AsyncIterator[SqliteReader]:
     """A lane on a SQLite file, used by ``fetch``; it does not wait for locks."""
-    path = str(tmp_path / "reveille.db")
-    client = SqliteReader(path, connection_name="default", journal_mode="DELETE", busy_timeout=0)
-    await client.create_connection(with_db=True)
-    with mock.patch.object(access, "get_connection", return_value=client):
+    client = SqliteReader(tmp_path / "reveille.db", seconds=READ_SECONDS, lock_milliseconds=0)
+    await client.open()
+    with access.using(dict.fromkeys(access.Lane, client)):
         yield client
     await client.close()
 
@@ -41,7 +38,7 @@ async def sqlite_reader(tmp_path: Path) -> AsyncIterator[SqliteReader]:
 async def test_a_statement_that_waited_too_long_for_its_lane_is_unavailable(sqlite_reader: SqliteReader) -> None:
     running = asyncio.create_task(access.fetch(ENDLESS))
     await eventually(lambda: sqlite_reader.busy)
-    with mock.patch.object(sqlite, "READ_SECONDS", 0.0):
+    with mock.patch.object(sqlite_reader, "seconds", 0.0):
         waiting = asyncio.create_task(access.fetch("SELECT 1"))
         running.cancel()
         with pytest.raises(ReadUnavailable, match="no answer within"):
@@ -50,29 +47,29 @@ async def test_a_statement_that_waited_too_long_for_its_lane_is_unavailable(sqli
 
 
 async def test_a_sqlite_statement_at_its_time_limit_is_unavailable(sqlite_reader: SqliteReader) -> None:
-    with mock.patch.object(sqlite, "READ_SECONDS", 0.5), pytest.raises(ReadUnavailable, match="interrupted"):
+    with mock.patch.object(sqlite_reader, "seconds", 0.5), pytest.raises(ReadUnavailable, match="interrupted"):
         await access.fetch(ENDLESS)
     assert not sqlite_reader.busy
 
 
-async def test_a_locked_sqlite_file_is_unavailable(sqlite_reader: SqliteReader) -> None:
-    with closing(sqlite3.connect(sqlite_reader.filename, isolation_level=None)) as other:
+async def test_a_locked_sqlite_file_is_unavailable(sqlite_reader: SqliteReader, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "reveille.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(ReadUnavailable, match="locked"):
             await access.fetch("SELECT name FROM sqlite_schema")
 
 
 async def test_a_sqlite_file_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
-    client = SqliteReader(str(tmp_path / "missing" / "reveille.db"), connection_name="default")
+    client = SqliteReader(tmp_path / "missing" / "reveille.db", seconds=READ_SECONDS)
     with (
-        mock.patch.object(access, "get_connection", return_value=client),
+        access.using(dict.fromkeys(access.Lane, client)),
         pytest.raises(ReadUnavailable, match="unable to open"),
     ):
         await access.fetch("SELECT 1")
 
 
 async def test_a_bad_statement_does_not_count_as_an_unavailable_sqlite(sqlite_reader: SqliteReader) -> None:
-    with pytest.raises(OperationalError, match="no such column"):
+    with pytest.raises(sqlite3.OperationalError, match="no such column"):
         await access.fetch("SELECT missing")
     assert not sqlite_reader.busy
 
@@ -83,9 +80,8 @@ async def test_a_bad_statement_does_not_count_as_an_unavailable_sqlite(sqlite_re
 @pytest_asyncio.fixture
 async def postgres_reader(postgres_server: PostgresServer) -> AsyncIterator[BoundedClient]:
     """A lane with two connections, whose callers wait for 3 s; PostgreSQL ends a statement after 2 s."""
-    config = tortoise_config(postgres_server.url(), seconds=3.0)["connections"]["default"]["credentials"]
-    client = BoundedClient(**config | {"maxsize": 2}, connection_name="default")
-    await client.create_connection(with_db=True)
+    client = BoundedClient(postgres_server.url(), seconds=3.0, size=2)
+    assert await client.execute_query("SELECT 1")
     yield client
     client.discard_pool()
 

@@ -14,13 +14,12 @@ import httpx
 import pytest
 import pytest_asyncio
 from graphql import GraphQLInputObjectType, GraphQLObjectType, get_named_type, is_leaf_type
-from tortoise.connection import get_connection
 
 from app.bus import BusHealth
 from app.health import Health
 from app.models.ledger import ProveWritable, Provision
 from app.models.queries import Lane
-from app.models.queries.access import on_postgres
+from app.models.queries.access import on_postgres, reader
 from app.operator_cli import documents as cli
 from app.operator_cli import readings, watching
 from app.schema import budget
@@ -433,7 +432,7 @@ async def running_counts(world: LedgerWorld) -> int:
 
 
 def sqlite_counts() -> int:
-    return int(get_connection(Lane.SEARCH).busy)  # type: ignore[attr-defined]
+    return int(reader(Lane.SEARCH).busy)  # type: ignore[attr-defined]
 
 
 async def test_an_endless_count_delays_no_reader(

@@ -16,8 +16,9 @@ from app.domain.events import Reported
 from app.domain.values import TypedValue
 from app.leshan.events import registration_of
 from app.models import tables
-from app.models.fields import InstantField, dump_json
+from app.models.fields import dump_json
 from app.models.ledger import DecodedEvent, PauseDispatch, Scope, TypedSample
+from app.models.table_fields import InstantField
 from tests.support.api import Api
 from tests.support.ledger import REFUSED, LedgerWorld, new, registered
 

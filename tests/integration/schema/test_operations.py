@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from tortoise.connection import get_connection
 
 from app.domain.enums import ValueType
 from app.domain.object_models import ObjectModel, ResourceModel, model_to_json
 from app.domain.outcomes import OutcomeKind
 from app.models.ledger import Provision, StoredModel, StoreObjectModels, Withdraw
+from app.models.queries.access import reader
 from app.models.ready import unwanted
 from app.schema.api import mutations
 from app.schema.api.ids import operation_id
@@ -416,7 +416,7 @@ async def test_a_page_takes_the_same_number_of_statements_at_any_length(
 
 
 async def statements(api: Api, monkeypatch: pytest.MonkeyPatch, query: str, first: int) -> int:
-    connection = type(get_connection("default"))
+    connection = type(reader())
     asked: list[str] = []
     execute = connection.execute_query
 
