@@ -70,6 +70,7 @@ def options(*, version: VersionFlag = False) -> None:
 @cli.command()
 def serve() -> None:
     """Run everything in one process: migrate, serve, dispatch, listen; without REVEILLE_LESHAN_URL also a simulator."""
+    _exclude_optional_packages()
     settings = _settings()
     from app.entrypoints.serve import run_everything
 
@@ -79,6 +80,7 @@ def serve() -> None:
 @cli.command()
 def api() -> None:
     """Serve GraphQL, the webhook and the web page. Any number may run; they need REVEILLE_REDIS_URL for low latency."""
+    _exclude_optional_packages()
     settings = _settings()
     from app.entrypoints.api import run_api
 
@@ -88,6 +90,7 @@ def api() -> None:
 @cli.command()
 def dispatch(health_port: HealthPort = None) -> None:
     """Send operations to Leshan when devices are awake. Any number may run."""
+    _exclude_optional_packages()
     settings = _settings(needs_leshan=True)
     from app.entrypoints.dispatch import run_dispatcher
 
@@ -97,6 +100,7 @@ def dispatch(health_port: HealthPort = None) -> None:
 @cli.command()
 def bridge(health_port: HealthPort = None) -> None:
     """Listen to the event stream of the Leshan server. One process listens, the others stand by."""
+    _exclude_optional_packages()
     settings = _settings(needs_leshan=True)
     from app.entrypoints.bridge import run_bridge
 
@@ -254,6 +258,14 @@ def _instant(text: str) -> int:
 
 def _time(instant: int) -> str:
     return datetime.fromtimestamp(instant // 1_000_000, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _exclude_optional_packages() -> None:
+    """Let the imports of these packages fail: libraries use them if they are installed, for features that a process
+    does not need. They take 6 MiB: Rich (structlog and httpx, for tracebacks and a command line; ``reveille ops`` needs
+    it), watchfiles (uvicorn's reload), and greenlet (structlog's contexts)."""
+    for package in ("rich", "watchfiles", "greenlet"):
+        sys.modules.setdefault(package, None)  # type: ignore[arg-type] # documented: None ends an import
 
 
 def _settings(*, needs_leshan: bool = False) -> Settings:
