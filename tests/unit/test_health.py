@@ -55,7 +55,7 @@ async def test_only_viewers_see_messages_of_drivers() -> None:
         assert answer.status_code == 503
         shown[token] = answer.json()["checks"]["database"]["detail"]
     assert shown["of-nobody"] == shown[""] == "it cannot be written or read"
-    assert shown["of-a-viewer"].startswith("it cannot be written or read: RuntimeError: No TortoiseContext")
+    assert shown["of-a-viewer"].startswith("it cannot be written or read: RuntimeError: no database is open")
 
 
 async def test_an_unknown_check_is_refused(health: Health) -> None:
