@@ -6,17 +6,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import itertools
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 import pytest
 import pytest_asyncio
 
-from app.domain.enums import Delivery, OperationKind, Presence
+from app.domain.enums import Delivery, OperationKind, Presence, ReadingOrigin
+from app.domain.values import TypedValue
 from app.models.ledger import Cancel, Conflict
-from tests.contract.leshan.values import MULTIPLE, SINGLE, equal
+from tests.contract.leshan.values import MULTIPLE, SINGLE, equal, in_leshans_form, number_of
+from tests.support.api import Api
 from tests.support.leshan.devices import Device, Devices
 from tests.support.leshan.launch import LeshanServer, leshan_server
 from tests.support.leshan_world import FIRMWARE, TEMPERATURE, LeshanWorld
@@ -28,6 +31,10 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("java")]
 Begin = Callable[..., AbstractAsyncContextManager[LeshanWorld]]
 
 FIRMWARE_URI: Final = "/5/0/1"
+READINGS: Final = """
+query ($endpoint: String!) {
+  readings(endpoint: $endpoint, path: "/3442/0", first: 200) { edges { node { id path type value number origin } } }
+}"""
 WINDOW: Final = 6
 """Seconds of an awake window that a test can wait for."""
 
@@ -411,3 +418,63 @@ async def test_values_of_every_type_arrive_unchanged(world: LeshanWorld) -> None
             op = await world.create(device, "WRITE", case.path, value_type=typed.type, value=typed.value)
             await world.confirmed(op)
             assert equal(await world.read_back(device, case.path), typed), str(case)
+
+
+@pytest.mark.parametrize("server", ["our_leshan", "production_leshan"], ids=["stock", "production"])
+async def test_reported_values_of_every_type_become_readings(
+    request: pytest.FixtureRequest, database_url: str, leshan_devices: Devices, server: str
+) -> None:
+    """Values of single and multiple resources: notified, in a Send of each format (which names the instances of a
+    multiple resource one by one), and in the answer to a READ."""
+    cases: dict[str, list[TypedValue]] = {}
+    for case in (*SINGLE, *MULTIPLE):
+        cases.setdefault(case.path, []).append(case.typed)
+    leshan: LeshanServer = request.getfixturevalue(server)
+    async with LeshanWorld.begin(database_url, leshan, leshan_devices) as world, world.graphql() as api:
+        device = await world.device(f"values-{server}")
+        await world.confirmed(*await world.create_many(world.wanted(device, "OBSERVE", path) for path in cases))
+        current: dict[str, TypedValue] = {}
+        seen: set[str] = set()
+        for values in itertools.zip_longest(*cases.values()):
+            changed = {path: typed for path, typed in zip(cases, values, strict=True) if typed}
+            for path, typed in changed.items():
+                await asyncio.to_thread(device.notify, path, in_leshans_form(typed))
+            await become_readings(api, device, ReadingOrigin.NOTIFICATION, changed, seen)
+            current |= changed
+            for format_ in ("SENML_CBOR", "SENML_JSON"):
+                assert (await asyncio.to_thread(device.send, ["/3442/0"], content_format=format_)).ok
+                instances = {f"{path}{id_}": one for path, typed in current.items() for id_, one in parts(typed)}
+                await become_readings(api, device, ReadingOrigin.SEND, instances, seen)
+        await world.confirmed(await world.create(device, "READ", "/3442/0"))
+        await become_readings(api, device, ReadingOrigin.READ, current, seen)
+
+
+def parts(typed: TypedValue) -> Iterator[tuple[str, TypedValue]]:
+    """Yield the instances of a multiple resource with the ends of their paths, or a single value."""
+    if typed.multiple:
+        yield from ((f"/{id_}", TypedValue(typed.type, one)) for id_, one in typed.value.items())
+    else:
+        yield "", typed
+
+
+async def become_readings(
+    api: Api, device: Device, origin: ReadingOrigin, expected: Mapping[str, TypedValue], seen: set[str]
+) -> None:
+    """Wait until readings of this origin that were not ``seen`` have these values, types and numbers."""
+    facts = {path: (str(typed.type), typed.value, number_of(typed)) for path, typed in expected.items()}
+    found: dict[str, tuple[str, Any, float | None]] = {}
+
+    async def stored() -> bool:
+        found.clear()
+        page = await api.ask(READINGS, endpoint=device.name)
+        nodes = [edge["node"] for edge in reversed(page["readings"]["edges"])]
+        for node in nodes:
+            if node["origin"] == origin and node["path"] in expected and node["id"] not in seen:
+                found[node["path"]] = node["type"], node["value"], node["number"]
+        if found == facts:
+            seen.update(node["id"] for node in nodes)
+        return found == facts
+
+    with contextlib.suppress(AssertionError):
+        await eventually(stored)
+    assert found == facts

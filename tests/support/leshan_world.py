@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 from urllib.parse import quote
 
 import httpx
+from starlette.applications import Starlette
 
 from app.domain.enums import OperationKind, Presence, ValueType
 from app.domain.operations import OperationRequest
@@ -27,7 +28,9 @@ from app.models.operation import NewOperation
 from app.process import Role, running
 from app.settings import Settings
 from app.timing import DEFAULT, Timing
+from app.web import api_routes
 from tests.support import loopback
+from tests.support.api import Api
 from tests.support.ledger import new_operation
 from tests.support.leshan.devices import Delivery, Device, Devices, Uplink
 from tests.support.leshan.launch import LeshanServer
@@ -75,6 +78,14 @@ class LeshanWorld(World):
             finally:
                 for device in world.made:
                     await asyncio.to_thread(device.remove)
+
+    @contextlib.asynccontextmanager
+    async def graphql(self) -> AsyncIterator[Api]:
+        """Serve the API of this Reveille."""
+        async with api_routes(self.components) as routes:
+            api = Api.within(Starlette(routes=routes))
+            async with api.http:
+                yield api
 
     async def listens(self) -> None:
         """Wait until the event stream is open and all registrations have been read: one that the list reports before

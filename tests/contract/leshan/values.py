@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from app.domain.enums import ValueType as T
 from app.domain.values import JsonValue, TypedValue
+from app.leshan.nodes import leshan_value
 
 OBJECT: Final = 3442
 """The LwM2M 1.1 test object: a resource of each type, single (110 to 180) and multiple (1110 to 1180)."""
@@ -87,3 +88,19 @@ def same(type_: T, told: JsonValue, value: JsonValue) -> bool:
     if type_ is T.OPAQUE:
         return bool(told.lower() == value)
     return bool(told == value)
+
+
+def in_leshans_form(typed: TypedValue) -> JsonValue:
+    """Return a value as a device's control API accepts it."""
+    if typed.multiple:
+        return {key: leshan_value(typed.type, one) for key, one in typed.value.items()}
+    return leshan_value(typed.type, typed.value)
+
+
+def number_of(typed: TypedValue) -> float | None:
+    """Return ``Reading.number`` of a value, as the API describes it."""
+    if typed.multiple:
+        return None
+    if typed.type in {T.INTEGER, T.UNSIGNED_INTEGER, T.FLOAT, T.BOOLEAN}:
+        return float(typed.value)
+    return datetime.fromisoformat(typed.value).timestamp() if typed.type is T.TIME else None

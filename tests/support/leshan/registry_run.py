@@ -4,7 +4,7 @@ Run it with ``python -m tests.support.leshan.registry_run`` (``--help``).
 
 Real LwM2M clients hold an instance of each object that the server knows. Each resource is read as the device sets it,
 written and read back, or executed: by operations that are created over GraphQL, sent by the dispatcher, and compared
-with the values that the device holds.
+with the values that the device holds. Each value that was read must be the newest reading of its resource.
 """
 
 from __future__ import annotations
@@ -18,23 +18,20 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
-from starlette.applications import Starlette
 
 from app.domain.enums import ValueType
 from app.domain.object_models import ObjectModel, ResourceModel
-from app.domain.values import JsonValue, TypedValue
+from app.domain.values import TypedValue
 from app.leshan.client import LeshanClient
-from app.leshan.nodes import leshan_value
 from app.models.database import migrate
 from app.telemetry import configure_logging
-from app.web import api_routes
-from tests.contract.leshan.values import VALUES, equal
+from tests.contract.leshan.values import VALUES, equal, in_leshans_form, number_of
 from tests.support.api import Api
 from tests.support.leshan.devices import Device
 from tests.support.leshan.launch import leshan_devices, leshan_server
@@ -54,6 +51,10 @@ query ($batch: String!, $first: Int!) {
   deviceOperations(filter: {batch: $batch}, first: $first) {
     edges { node { id status reason detail waitingFor answer } }
   }
+}"""
+READINGS: Final = """
+query ($endpoint: String!, $first: Int!) {
+  readings(endpoint: $endpoint, first: $first) { edges { node { path type value number } } }
 }"""
 
 INPUTS: Final = {
@@ -128,7 +129,7 @@ class Check:
         for step in steps:
             self.result.done[step.kind] += 1
             if step.kind == "SET" and step.typed is not None:
-                await asyncio.to_thread(self.device.notify, step.path, _in_leshans_form(step.typed))
+                await asyncio.to_thread(self.device.notify, step.path, in_leshans_form(step.typed))
         steps = [step for step in steps if step.kind != "SET"]
         if not steps:
             return
@@ -141,6 +142,21 @@ class Check:
                 held = await asyncio.to_thread(self.device.value, step.path)
                 if held is None or not equal(held, step.typed):
                     self.result.differences.append(f"{step}: {held} is held")
+        await self._check_readings([step for step in steps if step.kind == "READ"])
+
+    async def _check_readings(self, reads: list[Step]) -> None:
+        """Check the newest readings of the device: these operations alone made them."""
+        if not reads:
+            return
+        page = (await self.api.ask(READINGS, endpoint=self.device.name, first=len(reads)))["readings"]
+        found = {edge["node"]["path"]: edge["node"] for edge in page["edges"]}
+        for step in reads:
+            self.result.done["reading"] += 1
+            if step.typed is None:
+                continue
+            facts = {"path": step.path, "type": str(step.typed.type), "value": step.typed.value}
+            if found.get(step.path) != {**facts, "number": number_of(step.typed)}:
+                self.result.differences.append(f"{step}: the reading is {found.get(step.path)}")
 
     async def _ends(self, steps: list[Step]) -> list[Json]:
         """Create the operations, which are sent in this order, and wait until all have ended."""
@@ -180,21 +196,6 @@ def _input_of(typed: TypedValue) -> Json:
     return {INPUTS[typed.type]: typed.value}
 
 
-def _in_leshans_form(typed: TypedValue) -> JsonValue:
-    if typed.multiple:
-        return {key: leshan_value(typed.type, one) for key, one in typed.value.items()}
-    return leshan_value(typed.type, typed.value)
-
-
-@contextlib.asynccontextmanager
-async def graphql(world: LeshanWorld) -> AsyncIterator[Api]:
-    """Serve the API of a Reveille that dispatches."""
-    async with api_routes(world.components) as routes:
-        api = Api.within(Starlette(routes=routes))
-        async with api.http:
-            yield api
-
-
 async def run(devices: int = 8, objects: int = 0) -> Result:
     """Check the registry, or its first objects, with so many devices at once."""
     result = Result()
@@ -203,7 +204,7 @@ async def run(devices: int = 8, objects: int = 0) -> Result:
         url = f"sqlite://{Path(folder) / 'reveille.sqlite3'}"
         await migrate(url)
         client = LeshanClient(server.url)
-        async with contextlib.aclosing(client), LeshanWorld.begin(url, server, fleet) as world, graphql(world) as api:
+        async with contextlib.aclosing(client), LeshanWorld.begin(url, server, fleet) as world, world.graphql() as api:
             specs = (await client.cold.get(f"{server.url}/objectspecs")).raise_for_status().json()
             ids = sorted({each["id"] for each in specs} - OURS)[: objects or None]
             members = [await world.device(f"registry-{n}", objects=[3, *ids[n::devices]]) for n in range(devices)]
