@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from app.domain.enums import DAY, SECOND, Instant
+from app.domain.enums import DAY, HOUR, SECOND, Instant
 from app.models.database import reading_slowly
 from app.models.dialect import POSTGRES_NOW, for_sqlite, sqlite_now
 from app.models.invariant import Invariant, Judge, Walk
@@ -35,6 +35,9 @@ MOST: Final = 20
 OVERDUE: Final = 10 * SECOND
 """A task that should be done within a second is late after this."""
 
+RECENT: Final = DAY
+"""How long before the newest reading hourly aggregates are verified, unless all are."""
+
 AGAIN_SECONDS: Final = 2.5
 """Late objects are checked again after this: a dispatcher that polls has polled by then."""
 
@@ -49,6 +52,7 @@ async def violations(
     now: Instant | None = None,
     max_in_flight: int = 120,
     aggregate_retention: Instant = 730 * DAY,
+    recent_only: bool = False,
     restored: bool = False,
     pause: Callable[[], Awaitable[None]] = _a_while,
 ) -> list[str]:
@@ -58,11 +62,12 @@ async def violations(
         now: the database host's time; tests that shift the ledger's clock pass it.
         max_in_flight: how many calls may be open at a Leshan server (invariant 7).
         aggregate_retention: the age from which hourly aggregates are deleted (invariant 15).
+        recent_only: verify only the hourly aggregates of the last day before the newest reading (:data:`RECENT`).
         restored: no dispatcher works on this copy, so lateness is not checked.
         pause: awaited before late objects are checked again.
     """
     async with reading_slowly(database_url) as reader:
-        checker = _Checker(reader, now, max_in_flight, aggregate_retention)
+        checker = _Checker(reader, now, max_in_flight, aggregate_retention, recent_only)
         found = [
             (invariant, await checker.breaches(invariant))
             for invariant in (*INVARIANTS, *READING_INVARIANTS, *RULE_INVARIANTS)
@@ -83,6 +88,7 @@ class _Checker:
     fixed: Instant | None
     calls: int
     aggregate_retention: Instant
+    recent_only: bool
 
     async def breaches(self, invariant: Invariant) -> list[Any]:
         """Return the violators of this invariant, at most :data:`MOST`."""
@@ -122,8 +128,16 @@ class _Checker:
             "window": now + START_MARGIN,
             "calls": self.calls,
             "aggregates": now - self.aggregate_retention,
+            "readings": await self._first_hour() if "readings" in invariant.given else 0,
         }
         return [given[name] for name in invariant.given]
+
+    async def _first_hour(self) -> Instant:
+        """Return the first hour whose aggregates are verified."""
+        if not self.recent_only:
+            return 0
+        rows = await self._rows("SELECT stored_at FROM reading ORDER BY seq DESC LIMIT 1", [])
+        return max(0, rows[0]["stored_at"] - RECENT) // HOUR * HOUR if rows else 0
 
     async def _time(self) -> Instant:
         """Return the database host's time, because this host's clock may be wrong, or the time that a test has set."""

@@ -9,12 +9,15 @@ from typing import Final
 from app.domain.enums import SECOND
 from app.models.invariant import Invariant, Walk
 from app.models.ledger.aggregates import COMPLETE_FROM, SUMMED
+from app.models.ledger.readings import CLOCK_AHEAD
 
+# `+ 0` prevents PostgreSQL from reading all readings along the index on `seq`; `stored_at` selects the partitions.
 _DERIVED: Final = SUMMED.format(
     more=", sum(abs(number)) AS magnitude",
-    condition="endpoint_id > $1 AND endpoint_id <= $2 AND seq <= (SELECT aggregated FROM ledger_head)",
+    condition=f"""endpoint_id > $1 AND endpoint_id <= $2 AND seq + 0 <= (SELECT aggregated FROM ledger_head)
+        AND at >= $4 AND stored_at >= $4 - {CLOCK_AHEAD}""",
 )
-_CHECKED: Final = f"hour >= ({COMPLETE_FROM}) AND hour >= $3"
+_CHECKED: Final = f"hour >= ({COMPLETE_FROM}) AND hour >= $3 AND hour >= $4"
 _NAMED: Final = f"e.name || ' ' || h.path || ', hour from ' || (h.hour / {SECOND}) || ' s since the epoch'"
 
 READING_INVARIANTS: Final = (
@@ -44,7 +47,7 @@ READING_INVARIANTS: Final = (
         SELECT {_NAMED} AS who FROM differing h JOIN endpoint e ON e.id = h.endpoint_id
         """,
         Walk.ENDPOINTS_WITH_READINGS,
-        given=("aggregates",),
+        given=("aggregates", "readings"),
     ),
     Invariant(
         16,

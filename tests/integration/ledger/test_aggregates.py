@@ -438,6 +438,22 @@ async def test_a_violated_invariant_of_readings_is_named(world: LedgerWorld, num
     await world.clear()
 
 
+async def test_only_the_hours_of_the_last_day_are_verified_if_so_requested(world: LedgerWorld) -> None:
+    """The day ends at the newest reading, not now: the check of an old copy must not pass because it is old."""
+    old, recent = START - 25 * HOUR, START - 23 * HOUR
+    await store(world, (old, 1.0), (recent, 2.0), (START, 3.0))
+    world.pass_(40 * DAY // SECOND)
+    await aggregate(world)
+    damage = "UPDATE reading_hour SET count = count + {} WHERE hour = {}"
+    await world.reader.execute(damage.format(1, old // HOUR * HOUR))
+    assert len(await violations(world.url, now=world.now)) == 1
+    assert await violations(world.url, now=world.now, recent_only=True) == []
+    await world.reader.execute(damage.format(1, recent // HOUR * HOUR))
+    (broken,) = await violations(world.url, now=world.now, recent_only=True)
+    assert broken.startswith(f"invariant 15: d {PATH}, hour from {recent // HOUR * 3_600} s")
+    await world.clear()
+
+
 UNGUARDED: Final = {
     True: "ALTER TABLE ledger_head DROP CONSTRAINT ck_ledger_head_readings",
     False: "PRAGMA ignore_check_constraints = ON",
