@@ -84,7 +84,10 @@ class ReadingQuery:
         info: Info,
         *,
         endpoint: EndpointName,
-        paths: Annotated[list[str], strawberry.argument(description=f"Paths of resources, at most {MAX_SERIES}.")],
+        paths: Annotated[
+            list[str],
+            strawberry.argument(description=f"Paths of resources or resource instances, at most {MAX_SERIES}."),
+        ],
         from_: Annotated[DateTime, strawberry.argument(name="from", description="Earliest `at`, inclusive.")],
         to: Annotated[DateTime, strawberry.argument(description="Latest `at`, exclusive.")],
         points: Annotated[
@@ -104,7 +107,9 @@ class ReadingQuery:
     async def latest_readings(
         self,
         info: Info,
-        path: Annotated[str, strawberry.argument(description='Path of a resource, for example "/3303/0/5700".')],
+        path: Annotated[
+            str, strawberry.argument(description='Path of a resource or resource instance, for example "/3303/0/5700".')
+        ],
         filter: Annotated[  # noqa: A002
             EndpointFilter | None,
             strawberry.argument(description="Criteria for the endpoints. Default: all endpoints."),
@@ -144,17 +149,20 @@ async def _known(info: Info, name: str) -> EndpointView:
 
 
 def _resource(text: str, field: str) -> str:
-    """Return the path of a resource with its leading slash.
+    """Return the path of a resource or resource instance with its leading slash: a Send names the instances of a
+    multiple resource one by one.
 
     Raises:
-        ApiError: BAD_USER_INPUT: no path of a resource.
+        ApiError: BAD_USER_INPUT: another path.
     """
     try:
         path = LwM2mPath.parse(text)
     except InvalidPath as error:
         raise bad_input(str(error), field) from None
-    if path.depth != LEVELS.index("a resource") + 1:
-        raise bad_input(f"{path} is {LEVELS[path.depth - 1]}; the path of a resource is expected.", field)
+    if path.resource_id is None:
+        raise bad_input(
+            f"{path} is {LEVELS[path.depth - 1]}; the path of a resource or resource instance is expected.", field
+        )
     return str(path)
 
 

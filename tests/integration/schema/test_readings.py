@@ -241,6 +241,25 @@ async def test_a_value_of_each_type_is_returned_as_it_was_reported(
     }
 
 
+async def test_an_instance_of_a_multiple_resource_is_read_like_a_resource(world: LedgerWorld, api: Api) -> None:
+    """A Send names the instances of a multiple resource one by one."""
+    await world.ledgers[0].submit(StoreObjectModels([StoredModel(3303, "1.0", model_to_json(SENSOR))]))
+    await world.ingest(registered("d", object_links=LINKS))
+    instance = f"{TEMPERATURE}/7"
+    await report(world, (None, 20.5), path=instance)
+    await report(world, (None, {"0": 20.5, "7": 21.5}))
+    assert [one["path"] for one in await pages(api, PAGE, "readings", path=TEMPERATURE)] == [TEMPERATURE, instance]
+    assert [one["value"] for one in await pages(api, PAGE, "readings", path=instance)] == [20.5]
+    assert (await api.ask("{ objectModel(objectId: 3303) { name } }"))["objectModel"] is not None
+    times = {"from": time(START - HOUR), "to": time(START + HOUR)}
+    of_all, of_instance = (await api.ask(SERIES, paths=[TEMPERATURE, instance], **times))["readingSeries"]
+    assert [(one["count"], one["mean"]) for one in of_all["buckets"]] == [(1, None)]
+    assert [(one["count"], one["mean"]) for one in of_instance["buckets"]] == [(1, 20.5)]
+    assert (of_instance["name"], of_instance["units"]) == ("Sensor Value", "Cel")
+    (latest,) = await pages(api, LATEST, "latestReadings", path=instance)
+    assert (latest["endpoint"]["name"], latest["value"]) == ("d", 20.5)
+
+
 async def test_names_and_units_come_from_the_object_model(world: LedgerWorld, api: Api) -> None:
     await world.ledgers[0].submit(StoreObjectModels([StoredModel(3303, "1.0", model_to_json(SENSOR))]))
     await world.ingest(registered("d", object_links=LINKS))
