@@ -14,6 +14,7 @@ Json = dict[str, Any]
 
 DEVICES: Final = 20
 BATCHES: Final = 52
+DELETIONS: Final = 2
 SPAN: Final = 5.0
 """Seconds within which operations are created and faults begin."""
 
@@ -65,6 +66,16 @@ class FilterBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class Deletion:
+    """The deletion of an endpoint, right after operations were created for it. It has a device of its own, which is in
+    no batch and in no filter: an operation for it could be refused."""
+
+    at: float
+    device: str
+    inputs: list[Json]
+
+
+@dataclass(frozen=True, slots=True)
 class Move:
     """An action of a device, or its response to its next requests: a call of the simulator's ``/sim``."""
 
@@ -94,8 +105,14 @@ class Plan:
     """Devices without queue mode."""
     batches: list[Batch]
     filter_batches: list[FilterBatch]
+    deletions: list[Deletion]
     moves: list[Move]
     faults: list[Fault]
+
+    @property
+    def all_devices(self) -> list[str]:
+        """Return the devices, and those whose endpoints are deleted."""
+        return [*self.devices, *(deletion.device for deletion in self.deletions)]
 
     @property
     def like(self) -> str:
@@ -120,7 +137,10 @@ def plan(seed: int) -> Plan:
         for one in batch.inputs:
             one.update(_intent(dice, one))
     for_each = [_filter_batch(dice, f"{seed}/{number}") for number in range(dice.randint(1, 2))]
-    return Plan(seed, devices, awake, batches, for_each, sorted(moves, key=lambda move: move.at), faults)
+    deletions = [_deletion(dice, f"deleted-{seed}-{number}") for number in range(DELETIONS)]
+    moves += [_move(dice, one.device) for one in deletions for _ in range(dice.randint(4, 9))]
+    moves.sort(key=lambda move: move.at)
+    return Plan(seed, devices, awake, batches, for_each, deletions, moves, faults)
 
 
 def _batch(dice: random.Random, devices: list[str], number: int) -> Batch:
@@ -151,6 +171,13 @@ def _filter_batch(dice: random.Random, name: str) -> FilterBatch:
     kind = dice.choice(("READ", "WRITE", "EXECUTE"))
     template = {"kind": kind, "timeoutSeconds": 1, **_OPERATIONS[kind](dice)}
     return FilterBatch(dice.uniform(0, SPAN), name, template | _intent(dice, template), twice=dice.random() < 0.5)
+
+
+def _deletion(dice: random.Random, device: str) -> Deletion:
+    inputs = [_operation(dice, device) for _ in range(dice.randint(1, 4))]
+    for index, one in enumerate(inputs):
+        one |= {"timeoutSeconds": 1, "idempotencyKey": f"deleted/{index}"}
+    return Deletion(dice.uniform(0, SPAN), device, inputs)
 
 
 def _operation(dice: random.Random, device: str) -> Json:

@@ -13,11 +13,11 @@ from typing import Any, Final
 from app.models import invariant_check
 from tests.faults import checks
 from tests.faults.kinds import happen
-from tests.faults.plan import Batch, FilterBatch, Json, Move, Plan
+from tests.faults.plan import Batch, Deletion, FilterBatch, Json, Move, Plan
 from tests.faults.site import Site, Unanswered
 from tests.faults.subscribers import watchers
 from tests.support.api import CREATE
-from tests.support.cluster import key
+from tests.support.cluster import Cluster, key
 
 ANSWERED_WITHIN: Final = 180.0
 ENDED_WITHIN: Final = 180.0
@@ -33,6 +33,7 @@ CREATE_FOR: Final = """
   }
 """
 CREATE_RULE: Final = "mutation($input: ObservationRuleInput!) { createObservationRule(input: $input) { id } }"
+DELETE_ENDPOINT: Final = "mutation($name: String!) { deleteEndpoint(name: $name) }"
 DELETE_RULE: Final = "mutation($id: ID!) { deleteObservationRule(id: $id) }"
 _UNFINISHED: Final = """
     SELECT DISTINCT e.name FROM operation o JOIN endpoint e ON e.id = o.endpoint_id
@@ -45,6 +46,8 @@ _UNFINISHED: Final = """
 _LEFT: Final = """
     SELECT DISTINCT e.name FROM observation o JOIN endpoint e ON e.id = o.endpoint_id WHERE e.name = ANY($1::text[])
 """
+
+_DELETED: Final = "SELECT DISTINCT name FROM endpoint WHERE deleted_at IS NOT NULL AND name = ANY($1::text[])"
 
 
 @dataclass
@@ -86,13 +89,14 @@ async def run(site: Site, plan: Plan) -> Result:
         if rule is not None:
             await site.ask(first, DELETE_RULE, id=rule)
         stuck = await _let_everything_end(site, plan)
-        evidence = await checks.gather(whole, plan.devices)
+        evidence = await checks.gather(whole, plan.all_devices)
         await _all_seen([watcher.seen for watcher in watching], len(evidence.transitions))
     broken = [*site.gave_up, *promises.broken, *stuck, *_unkept(promises, evidence), *checks.breaches(evidence)]
     broken += [breach for watcher in watching for breach in checks.unseen(evidence, watcher)]
     broken += await invariant_check.violations(whole.settings["database_url"])  # `reveille check` without its process
     broken += [f"{row['name']} has observations of a deleted rule" for row in await whole.rows(_LEFT, plan.devices)]
-    for device in plan.devices:
+    broken += await _come_back(whole, [deletion.device for deletion in plan.deletions])
+    for device in plan.all_devices:
         (await whole.sim.delete("/sim/devices", params={"ep": device})).raise_for_status()
     return Result(
         seed=plan.seed,
@@ -118,13 +122,22 @@ async def _observe(site: Site, plan: Plan) -> str:
     return str(rule["createObservationRule"]["id"])
 
 
+async def _come_back(whole: Cluster, devices: list[str]) -> list[str]:
+    """Register the devices of deleted endpoints, which creates new endpoints; return those that were not deleted."""
+    deleted = {row["name"] for row in await whole.rows(_DELETED, devices)}
+    for device in devices:
+        await whole.tell("register", device)
+    await whole.known(devices, "ONLINE")
+    return [f"{device} was answered as deleted, and is not" for device in devices if device not in deleted]
+
+
 async def _devices(site: Site, plan: Plan) -> None:
     whole = site.whole
-    for names, queue_mode in (([*plan.awake], False), ([d for d in plan.devices if d not in plan.awake], True)):
+    for names, queue_mode in (([*plan.awake], False), ([d for d in plan.all_devices if d not in plan.awake], True)):
         body = {"names": names, "queueMode": queue_mode}
         (await whole.sim.post("/sim/devices", json=body)).raise_for_status()
-    await whole.wake(*plan.devices)
-    await whole.known(plan.devices, "ONLINE")
+    await whole.wake(*plan.all_devices)
+    await whole.known(plan.all_devices, "ONLINE")
 
 
 async def _trouble(site: Site, plan: Plan, promises: _Promises) -> None:
@@ -134,6 +147,8 @@ async def _trouble(site: Site, plan: Plan, promises: _Promises) -> None:
             tasks.create_task(_at(batch.at, client.create, batch))
         for one in plan.filter_batches:
             tasks.create_task(_at(one.at, client.create_for_each, one))
+        for deletion in plan.deletions:
+            tasks.create_task(_at(deletion.at, client.create_and_delete, deletion))
         for move in plan.moves:
             tasks.create_task(_at(move.at, _move, site, move))
         for fault in plan.faults:
@@ -190,6 +205,27 @@ class _Client:
                 self.promises.broken.append(f"batch {batch.name} was answered {payload}")
             self.promises.counted[batch.name] = payload["created"] if payload else 0
 
+    async def create_and_delete(self, deletion: Deletion) -> None:
+        await self.create(Batch(deletion.at, deletion.inputs, twice=False))
+        await self._delete(deletion.device)
+
+    async def _delete(self, device: str) -> None:
+        """Delete an endpoint; repeat it while a call is open, and after a request without a response."""
+        deleted = unanswered = False
+        async with asyncio.timeout(ANSWERED_WITHIN):
+            while not deleted:
+                try:
+                    await self.site.ask(self.site.of("api")[0], DELETE_ENDPOINT, name=device)
+                    deleted = True
+                except Unanswered:
+                    unanswered = True
+                except ValueError as error:
+                    deleted = unanswered and "NOT_FOUND" in str(error)
+                    if not deleted and "CONFLICT" not in str(error):
+                        self.promises.broken.append(f"the deletion of {device} was refused: {error}")
+                        return
+                await asyncio.sleep(0.2)
+
     def _dated(self, one: Json) -> Json:
         """Return an input with its time as a DateTime."""
         if "notBefore" not in one:
@@ -239,7 +275,7 @@ def _unkept(promises: _Promises, evidence: checks.Evidence) -> list[str]:
 async def _let_everything_end(site: Site, plan: Plan) -> list[str]:
     """Wake devices until all operations have ended; return an error for those that do not end in time."""
     deadline, rounds = time.monotonic() + ENDED_WITHIN, 0
-    while waiting := [row["name"] for row in await site.whole.rows(_UNFINISHED, plan.devices)]:
+    while waiting := [row["name"] for row in await site.whole.rows(_UNFINISHED, plan.all_devices)]:
         if time.monotonic() > deadline:
             return [f"operations of {waiting} do not end"]
         rounds += 1
