@@ -17,7 +17,7 @@ from app.models.ledger.readings import CLOCK_AHEAD
 from app.models.queries.access import Lane, Statement, fetch, on_postgres, reading_through
 from app.models.queries.criteria import EndpointCriteria, below
 from app.models.queries.pages import Page, capped, merged
-from app.models.queries.views import Large, ReadingView, Row, columns
+from app.models.queries.views import INLINE, Large, ReadingView, Row, columns, stored_size
 
 LONG: Final = 2 * DAY
 """The interval from which a series is made of hourly aggregates: a value every second is 172,800 readings."""
@@ -150,7 +150,8 @@ async def reading_values(seqs: Collection[int]) -> dict[int, str]:
 @dataclass(frozen=True, slots=True)
 class Bucket:
     """The readings of one resource in one interval, which begins at ``start``. ``low``, ``high`` and ``mean`` are of
-    those that are numbers, None if there are none; ``last_json`` is the newest by (``at``, arrival)."""
+    those that are numbers, None if there are none; ``last_json`` is the newest by (``at``, arrival), None if it was not
+    read. ``weight``: its size in bytes, 0 if it is not selected."""
 
     path: str
     start: Instant
@@ -158,8 +159,9 @@ class Bucket:
     low: float | None
     high: float | None
     mean: float | None
-    last_json: str
+    last_json: str | None
     last_at: Instant
+    weight: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +186,15 @@ class Interval:
         return self.width % HOUR == 0 and self.start % HOUR == 0
 
 
-async def reading_series(endpoint_id: int, paths: Sequence[str], interval: Interval) -> dict[str, list[Bucket]]:
+_UNREAD: Final = "#"
+"""Precedes the size of a large value instead of its JSON."""
+
+
+async def reading_series(
+    endpoint_id: int, paths: Sequence[str], interval: Interval, large: Large = Large.ALL
+) -> dict[str, list[Bucket]]:
     """Return the buckets that have readings, by path and in order of time: one statement."""
-    statement = series_statement(endpoint_id, paths, interval)
+    statement = series_statement(endpoint_id, paths, interval, large)
     with reading_through(Lane.SEARCH):
         rows = await fetch(statement.sql, statement.values)
     return {
@@ -197,10 +205,13 @@ async def reading_series(endpoint_id: int, paths: Sequence[str], interval: Inter
 def _bucket(row: Row, interval: Interval) -> Bucket:
     path, number, count, numbers, low, high, total, last_at, last = row
     mean = None if not numbers else min(max(total / numbers, low), high)
-    return Bucket(path, interval.start + number * interval.width, int(count), low, high, mean, last, last_at)
+    weight = len(last or "")
+    if last is not None and last.startswith(_UNREAD):
+        weight, last = int(last.removeprefix(_UNREAD)), None
+    return Bucket(path, interval.start + number * interval.width, int(count), low, high, mean, last, last_at, weight)
 
 
-def series_statement(endpoint_id: int, paths: Sequence[str], interval: Interval) -> Statement:
+def series_statement(endpoint_id: int, paths: Sequence[str], interval: Interval, large: Large = Large.ALL) -> Statement:
     """Return the statement of a series: from readings, or from hourly aggregates and the readings not in them yet."""
     statement = Statement("", [endpoint_id, list(paths), interval.start, interval.width])
     of_readings = _within(interval.start, interval.end, statement)
@@ -222,10 +233,12 @@ def series_statement(endpoint_id: int, paths: Sequence[str], interval: Interval)
         newest += f" AND {_not_aggregated('v')}"
     elif on_postgres():
         newest += f" AND v.stored_at >= b.last_at - {CLOCK_AHEAD}"
-    last = f"(SELECT v.value FROM reading v WHERE {newest} ORDER BY v.seq DESC LIMIT 1)"
+    last = f"(SELECT {_value('v.value', large)} FROM reading v WHERE {newest} ORDER BY v.seq DESC LIMIT 1)"
     if interval.aggregated:
         of_hour = f"h.endpoint_id = $1 AND h.path = b.path AND h.hour = b.last_at / {HOUR} * {HOUR}"
-        last = f"coalesce({last}, (SELECT h.last_value FROM reading_hour h WHERE {of_hour}))"
+        last = f"coalesce({last}, (SELECT {_value('h.last_value', large)} FROM reading_hour h WHERE {of_hour}))"
+    if large is Large.NONE:
+        last = "NULL"
     statement.sql = (
         f"SELECT b.path, b.bucket, b.n, b.numbers, b.low, b.high, b.total, b.last_at, {last} FROM ("
         "SELECT path, bucket, CAST(sum(n) AS BIGINT) AS n, CAST(sum(numbers) AS BIGINT) AS numbers, min(low) AS low, "
@@ -233,6 +246,14 @@ def series_statement(endpoint_id: int, paths: Sequence[str], interval: Interval)
         "GROUP BY path, bucket) b ORDER BY b.path, b.bucket"
     )
     return statement
+
+
+def _value(column: str, large: Large) -> str:
+    """Return the expression for a stored value: of large ones only the size, unless all are read."""
+    if large is Large.ALL:
+        return column
+    size = stored_size(column, postgres=on_postgres())
+    return f"CASE WHEN {size} <= {INLINE} THEN {column} ELSE '{_UNREAD}' || {size} END"
 
 
 def _not_aggregated(table: str) -> str:

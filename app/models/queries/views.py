@@ -283,12 +283,17 @@ class PauseView:
 _COLUMN_OF: Final = {"operation_seq": "operation_id"}
 
 
+def stored_size(column: str, *, postgres: bool) -> str:
+    """Return the SQL expression for the bytes of a text."""
+    return f"octet_length({column})" if postgres else f"length(CAST({column} AS BLOB))"
+
+
 @cache
 def columns(view: Any, table: str, large: Large = Large.ALL, *, postgres: bool = False) -> str:
     """Return a view's columns, in the order of its fields, for a SELECT in which ``table`` is the table's alias."""
 
     def size(column: str) -> str:
-        return f"octet_length({table}.{column})" if postgres else f"length(CAST({table}.{column} AS BLOB))"
+        return stored_size(f"{table}.{column}", postgres=postgres)
 
     def selected(name: str) -> str:
         if name == "weight":

@@ -11,6 +11,7 @@ from app.domain.enums import Instant
 from app.domain.object_models import VERSION
 from app.domain.paths import LEVELS, InvalidPath, LwM2mPath
 from app.models.queries import (
+    INLINE,
     EndpointView,
     Interval,
     ReadingCriteria,
@@ -97,10 +98,12 @@ class ReadingQuery:
         resources = _resources(paths)
         interval = _interval(from_, to, DEFAULT_POINTS if points is None else points)
         view = await _known(info, endpoint)
-        found = await reading_series(view.id, list(dict.fromkeys(resources)), interval)
-        info.context.reads.reserve(
-            sum(len(bucket.last_json or "") for path in resources for bucket in found.get(path, ()))
-        )
+        reads, wanted = info.context.reads, list(dict.fromkeys(resources))
+        found = await reading_series(view.id, wanted, interval, reads.large)
+        buckets = [bucket for path in resources for bucket in found.get(path, ())]
+        reads.reserve(sum(bucket.weight for bucket in buckets))
+        if any(bucket.weight > INLINE for bucket in buckets):
+            found = await reading_series(view.id, wanted, interval)
         return [reading_series_of(view.id, path, found.get(path, ()), interval) for path in resources]
 
     @resolved("Latest reading of one resource of each endpoint that has one, sorted by the endpoint's name.")

@@ -10,14 +10,19 @@ from unittest.mock import patch
 import orjson
 import pytest
 
+from app.domain.enums import HOUR, SECOND, ValueType
+from app.domain.events import Reported
+from app.domain.values import TypedValue
 from app.models.cursors import log_cursor
-from app.models.ledger import Provision
+from app.models.ledger import AggregateReadings, DecodedEvent, Provision, TypedSample
 from app.models.live import LiveLog, TransitionCriteria
-from app.models.queries import INLINE
+from app.models.queries import INLINE, reading_series
+from app.models.queries.views import Large
 from app.schema.api.ids import endpoint_id, operation_id
+from app.schema.api.scalars import moment
 from app.schema.limits import MAX_RESPONSE
 from tests.support.api import Api
-from tests.support.ledger import LedgerWorld, new
+from tests.support.ledger import START, LedgerWorld, new, registered
 from tests.support.schema import VIEWER, socket
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -221,3 +226,33 @@ async def test_a_backlog_of_large_values_is_delivered_one_by_one(
         for _ in range(20):
             data = await ws.data("1")
             assert data["operationTransitions"]["operation"]["answer"] == value(MEBIBYTE)
+
+
+SERIES = """
+  query($from: DateTime!, $to: DateTime!) {
+    readingSeries(endpoint: "d", paths: ["/3/0/0"], from: $from, to: $to) { buckets { count %s } }
+  }
+"""
+
+
+@pytest.mark.parametrize("hours", [1, 72], ids=["of readings", "of hours"])
+async def test_the_last_values_of_a_series_are_read_if_they_fit(world: LedgerWorld, api: Api, hours: int) -> None:
+    await world.ingest(registered("d"))
+    times = [START - number * hours * HOUR // 24 for number in reversed(range(9))]
+    for number, at in enumerate(times):
+        typed = TypedValue(ValueType.STRING, value(100_000 if number % 2 else 10))
+        await world.ingest(DecodedEvent(Reported(endpoint="d", nodes={}), samples=[TypedSample({"/3/0/0": typed}, at)]))
+    world.pass_(3_600)
+    while await world.ledgers[0].submit(AggregateReadings()):
+        pass
+    limits = {"from": moment(times[0]).isoformat(), "to": moment(START + SECOND).isoformat()}
+    (series,) = (await api.ask(SERIES % "last", VIEWER, **limits))["readingSeries"]
+    assert [len(bucket["last"]) for bucket in series["buckets"]] == [10, 100_000] * 4 + [10]
+    often = " ".join(f"last{number}: last" for number in range(25))
+    with patch("app.schema.api.readings.reading_series", wraps=reading_series) as read:
+        (error,) = (await api.answer(SERIES % often, VIEWER, **limits))["errors"]
+        assert error["extensions"] == TOO_LARGE
+        assert [call.args[-1] for call in read.await_args_list] == [Large.SHORT]
+        (series,) = (await api.ask(SERIES % "", VIEWER, **limits))["readingSeries"]
+        assert [bucket["count"] for bucket in series["buckets"]] == [1] * 9
+        assert read.await_args_list[-1].args[-1] is Large.NONE

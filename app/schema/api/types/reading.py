@@ -116,7 +116,7 @@ def reading_series_of(endpoint_id: int, path: str, buckets: Sequence[Bucket], in
                 min=bucket.low,
                 max=bucket.high,
                 mean=bucket.mean,
-                last=JSON(stored_json(bucket.last_json)),
+                last=JSON(stored_json(bucket.last_json or "null")),
                 last_at=DateTime(bucket.last_at),
             )
             for bucket in buckets
