@@ -32,7 +32,8 @@ class Check:
     """The state of one part of the path to the devices, and its problem.
 
     Attributes:
-        cause: text of a driver or of the transport, which names hosts and users; only for authenticated callers.
+        cause: text of a driver or of the transport, which names hosts and users, or the name of the server in use; only
+            for authenticated callers.
     """
 
     ok: bool
@@ -49,6 +50,7 @@ class Health:
     Args:
         write: makes the ledger of this process commit a row; raises if it cannot within :data:`DATABASE_SECONDS`.
         uses_stream: adds the check of the bridge.
+        server: returns the database's server in use, if there is a choice.
         authenticates: returns whether a bearer token belongs to a viewer; viewers also receive the causes.
     """
 
@@ -59,10 +61,11 @@ class Health:
         write: Callable[[], Coroutine[Any, Any, None]],
         *,
         uses_stream: bool,
+        server: Callable[[], str | None] = lambda: None,
         authenticates: Callable[[str | None], bool] = lambda _token: False,
     ) -> None:
         self._server_id, self._bus, self._uses_stream = server_id, bus, uses_stream
-        self._write, self._authenticates = write, authenticates
+        self._write, self._server, self._authenticates = write, server, authenticates
         self._writing: asyncio.Task[None] | None = None
 
     @property
@@ -105,7 +108,8 @@ class Health:
         if not only or "database" in only:
             work.insert(0, self._database())
         # without the bus everything is only slower, so it never makes a process unready
-        checks = {"bus": Check(ok=True, detail=self._bus().detail)}
+        bus = self._bus()
+        checks = {"bus": Check(ok=True, detail=bus.detail, cause=bus.node)}
         for found in await asyncio.gather(*work):
             checks |= found
         return {name: checks[name] for name in self.names if name in checks and (not only or name in only)}
@@ -129,7 +133,7 @@ class Health:
             await asyncio.shield(self._writing)
         except Exception as error:
             return {"database": _failed(error)}
-        return {"database": Check(ok=True, detail="readable and writable")}
+        return {"database": Check(ok=True, detail="readable and writable", cause=self._server())}
 
     async def _server_checks(self) -> dict[str, Check]:
         with reading_through(Lane.HEALTH):

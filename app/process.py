@@ -17,9 +17,10 @@ from app.dispatcher.verdict import judge
 from app.domain.enums import DAY, SECOND, Instant
 from app.health import DATABASE_SECONDS, Health
 from app.ingest.event_ingestor import EventIngestor
-from app.models.database import reading
+from app.models.database import has_standbys, reading, server_in_use
 from app.models.ledger import Committed, Ledger, ProveWritable, Rules, open_store
 from app.models.object_models import ObjectModelCache
+from app.models.postgres import watch_primary
 from app.settings import Settings, viewer_of
 from app.telemetry import LEDGER_GROUP_SECONDS, LEDGER_GROUP_SIZE, READINGS, TRANSITIONS
 from app.timing import DEFAULT, Timing
@@ -122,11 +123,14 @@ async def running(
             bus.health,
             write,
             uses_stream=uses_stream,
+            server=lambda: server_in_use(settings.database_url),
             authenticates=lambda token: viewer_of(settings, token) is not None,
         )
         components = Components(settings, timing, clock, ledger, bus, object_models, ingestor, health, asyncio.Event())
         start = await stack.enter_async_context(background(components.ended))
         start(object_models.run(ledger.outage))
+        if has_standbys(settings.database_url):
+            start(watch_primary(settings.database_url))
         start(ingestor.run())
         for part in parts:
             await stack.enter_async_context(part(components))

@@ -15,11 +15,12 @@ from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Self
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.addresses import check_port, postgres_address, redis_address
 from app.domain.values import MAX_OPAQUE_BYTES
 from app.security import OPEN_VIEWER, Access, Viewer, find_viewer, is_loopback, parse_access, parse_token
 
@@ -59,6 +60,17 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+REDIS_SCHEMES: Final = (
+    "redis",
+    "rediss",
+    "unix",
+    "redis+sentinel",
+    "rediss+sentinel",
+    "redis+cluster",
+    "rediss+cluster",
+)
+
+
 def _one_of(*schemes: str) -> AfterValidator:
     def check(url: str) -> str:
         parts = urlsplit(url)
@@ -66,8 +78,10 @@ def _one_of(*schemes: str) -> AfterValidator:
             raise ValueError("expected " + " or ".join(f"{scheme}://.." for scheme in schemes))
         if parts.scheme == "sqlite":
             check_sqlite_path(url.removeprefix("sqlite://"))
+        elif parts.scheme.startswith("postgres"):
+            postgres_address(url)
         else:
-            _check_port(parts)
+            redis_address(url)
         return url
 
     return AfterValidator(check)
@@ -118,17 +132,9 @@ def _permits(path: Path, how: int) -> bool:
     return os.access(path, how, effective_ids=os.access in os.supports_effective_ids)
 
 
-def _check_port(parts: SplitResult) -> None:
-    try:
-        _ = parts.port
-        _ = int(dict(parse_qsl(parts.query)).get("port", 0))
-    except ValueError:
-        raise ValueError("expected a port of 0 to 65535 after the host, or none") from None
-
-
 def _leshan_url(url: str) -> str:
     parts = urlsplit(url)
-    _check_port(parts)
+    check_port(parts)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("expected http://HOST.. or https://HOST..")
     if parts.query or parts.fragment or parts.username is not None:
@@ -213,12 +219,15 @@ class Settings(BaseSettings):
     database_url: Annotated[str, _one_of("sqlite", "postgres", "postgresql")] = Field(
         "sqlite://.reveille/reveille.db",
         repr=False,
-        description="Database: `sqlite://PATH` or `postgres://USER:PASSWORD@HOST:PORT/NAME`",
+        description="Database: `sqlite://PATH` or `postgres://USER:PASSWORD@HOST:PORT/NAME`; "
+        "several `HOST:PORT` separated by commas: a primary and its standbys (`docs/failover.md`)",
     )
-    redis_url: Annotated[str, _one_of("memory", "redis", "rediss", "unix")] = Field(
+    redis_url: Annotated[str, _one_of("memory", *REDIS_SCHEMES)] = Field(
         "memory://",
         repr=False,
-        description="Bus between processes: `redis://..`, `rediss://..`, or `memory://` for a single process",
+        description="Bus between processes: `redis://..`, `rediss://..`, "
+        "`redis+sentinel://HOST:PORT,HOST:PORT/SERVICE`, `redis+cluster://HOST:PORT,HOST:PORT` "
+        "(`rediss+..` with TLS), or `memory://` for a single process",
     )
     leshan_url: Annotated[str, AfterValidator(_leshan_url)] | None = Field(
         None, description="Address of the Leshan server, without `/api`; without it the built-in simulator is started"

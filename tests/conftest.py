@@ -54,6 +54,7 @@ GROUPS: Final = {
         "tests/contract/leshan/test_values.py",
         "tests/e2e/test_real_leshan.py",
     ),
+    "two PostgreSQL servers": ("tests/faults/test_failover.py",),
     "the cluster of tests/faults": ("tests/faults/test_",),
     "our Leshan server in production mode": (
         "tests/contract/leshan/test_operations.py",

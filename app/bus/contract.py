@@ -19,10 +19,15 @@ class Channel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BusHealth:
-    """Whether notifications are delivered now. Without them polling still finds everything, only later."""
+    """Whether notifications are delivered now. Without them polling still finds everything, only later.
+
+    Attributes:
+        node: the server in use, if there is a choice: the primary behind Sentinel, or a node of a Cluster.
+    """
 
     ok: bool
     detail: str
+    node: str | None = None
 
 
 class Subscription:

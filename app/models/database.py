@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.models.postgres import BoundedClient, connect
+from app.models.primary import primary_of
 from app.models.queries.access import Lane, Reader, using
 from app.models.sqlite import SqliteReader
 from app.resources import folder
@@ -46,6 +47,16 @@ def is_sqlite(database_url: str) -> bool:
 
 def sqlite_path(database_url: str) -> Path:
     return Path(database_url.removeprefix("sqlite://"))
+
+
+def has_standbys(database_url: str) -> bool:
+    """Return whether the address has several hosts, one of which is the primary."""
+    return not is_sqlite(database_url) and len(primary_of(database_url).address.hosts) > 1
+
+
+def server_in_use(database_url: str) -> str | None:
+    """Return the host and port of the primary in use, or None if the address has one host only."""
+    return primary_of(database_url).name if has_standbys(database_url) else None
 
 
 async def migrate(database_url: str) -> list[str]:

@@ -11,7 +11,8 @@ from aerich.migrate import Migrate
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
 from tortoise.context import TortoiseContext
 
-from app.models.postgres import CONNECT_SECONDS, dsn
+from app.models.postgres import connect
+from app.models.primary import Connection
 
 MIGRATE_SECONDS: Final = 3_600.0
 """Time limit in seconds of one statement (an index on a large table)."""
@@ -45,8 +46,6 @@ def tortoise_config(database_url: str) -> dict[str, Any]:
                 "url": database_url,
                 "minsize": 0,  # with a minimum, asyncpg retries by itself and logs each failure
                 "maxsize": 10,
-                "timeout": CONNECT_SECONDS,
-                "command_timeout": MIGRATE_SECONDS,
             },
         }
     return {
@@ -59,10 +58,13 @@ def tortoise_config(database_url: str) -> dict[str, Any]:
 class _Client(AsyncpgDBClient):
     async def create_pool(self, **options: Any) -> asyncpg.Pool[Any]:
         """Open the pool. Tortoise would pass only five parts of the address, and drop ``sslmode`` and the others."""
-        url = options.pop("url")
-        for part in ("host", "port", "user", "password", "database"):
-            del options[part]
-        return await asyncpg.create_pool(dsn(url), **options)
+        url = options["url"]
+
+        async def open_connection(*_dsn: Any, **_options: Any) -> Connection:
+            return await connect(url, seconds=MIGRATE_SECONDS)
+
+        sizes = {name: options[name] for name in ("min_size", "max_size")}
+        return await asyncpg.create_pool(connect=open_connection, connection_class=Connection, **sizes)
 
 
 client_class = _Client

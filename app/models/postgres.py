@@ -2,7 +2,7 @@
 
 A server that is frozen, or a proxy that acknowledges and drops, ends no connection and raises no error: only a
 client-side limit detects it. A connection that exceeded one is terminated, never closed: a graceful close waits for the
-same peer.
+same peer. With several hosts in the URL, every connection is one to the primary (:mod:`app.models.primary`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from typing import Any, Final
 
 import asyncpg
 
+from app.addresses import Host
+from app.models.primary import FAILURES, Connection, primary_of
+
 CONNECT_SECONDS: Final = 3.0
 
 MARGIN_SECONDS: Final = 1.0
@@ -21,6 +24,11 @@ MARGIN_SECONDS: Final = 1.0
 usable."""
 
 OLDEST_SERVER: Final = 15
+
+WATCH_SECONDS: Final = 5.0
+"""Interval of searches for the primary, for the connections that are idle: the others notice by themselves."""
+
+READ_ONLY: Final = "default_transaction_read_only"
 
 POOLER: Final = (
     "a connection pooler such as PgBouncer stands before PostgreSQL and keeps no session; "
@@ -37,20 +45,36 @@ def no_answer(seconds: float) -> str:
     return f"no answer within {seconds:g} s"
 
 
-async def connect(
-    database_url: str, *, seconds: float, settings: Mapping[str, str] | None = None
-) -> asyncpg.Connection[Any]:
+async def connect(database_url: str, *, seconds: float, settings: Mapping[str, str] | None = None) -> Connection:
     """Open a connection on which no statement waits longer than ``seconds``; ``settings`` are the session's.
 
     Raises:
         TimeoutError: no response within :data:`CONNECT_SECONDS`.
         UnsupportedDatabase: PostgreSQL before :data:`OLDEST_SERVER`, or a pooler before it.
+        NoPrimary: none of several hosts can be written to.
         OSError, asyncpg.PostgresError, asyncpg.InterfaceError: it cannot be reached, or refused the connection.
     """
-    own = {"command_timeout": seconds, "server_settings": dict(settings or {})}
+    primary, settings = primary_of(database_url), dict(settings or {})
+    if not primary.is_chosen:
+        return await _open(database_url, None, seconds, settings)
+    read_only = settings.pop(READ_ONLY, None)  # set at the end: before, it is the server's own, which matters
+    connection = await primary.connect(lambda host: _open(database_url, host, seconds, settings))
+    try:
+        if read_only is not None:
+            await connection.execute(f"SET {READ_ONLY} = {read_only}")
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
+async def _open(database_url: str, host: Host | None, seconds: float, settings: Mapping[str, str]) -> Connection:
+    """Open a connection to one of the hosts, or to the only one."""
+    only = {} if host is None else {"host": host.name, "port": host.port, "target_session_attrs": "any"}
+    own = {"command_timeout": seconds, "server_settings": dict(settings), "connection_class": Connection}
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            connection = await asyncpg.connect(dsn(database_url), **own)
+            connection: Connection = await asyncpg.connect(_dsn(database_url), **own, **only)
             try:
                 await _check(connection)
             except BaseException:
@@ -61,12 +85,21 @@ async def connect(
     return connection
 
 
-def dsn(database_url: str) -> str:
+async def watch_primary(database_url: str) -> None:
+    """Search for the primary every :data:`WATCH_SECONDS`, until canceled. If it has moved, the connections to the
+    previous one are replaced at their next use."""
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        with contextlib.suppress(*FAILURES):
+            (await connect(database_url, seconds=CONNECT_SECONDS)).terminate()
+
+
+def _dsn(database_url: str) -> str:
     """Return the address as asyncpg reads it, with all of its parameters: ``sslmode``, several hosts."""
     return database_url.replace("postgres://", "postgresql://", 1)
 
 
-async def _check(connection: asyncpg.Connection[Any]) -> None:
+async def _check(connection: Connection) -> None:
     """Raise UnsupportedDatabase for a server that is too old, and for a pooler, which announces a process id of its
     own."""
     if (major := connection.get_server_version().major) < OLDEST_SERVER:
@@ -86,6 +119,7 @@ class BoundedClient:
 
     def __init__(self, database_url: str, *, seconds: float, size: int = 1) -> None:
         self._url, self._seconds, self._size = database_url, seconds, size
+        self._primary = primary_of(database_url)
         self._pool: asyncpg.Pool[Any] | None = None
         self._opening = asyncio.Lock()
 
@@ -116,17 +150,19 @@ class BoundedClient:
     async def _open_pool(self) -> asyncpg.Pool[Any]:
         async with self._opening:
             if self._pool is None:
-                statement_timeout = f"{round((self._seconds - MARGIN_SECONDS) * 1_000)}ms"
                 self._pool = await asyncpg.create_pool(
-                    dsn(self._url),
                     min_size=0,  # with a minimum, asyncpg retries by itself and logs each failure
                     max_size=self._size,
-                    timeout=CONNECT_SECONDS,
-                    command_timeout=self._seconds,
-                    server_settings={"statement_timeout": statement_timeout, "default_transaction_read_only": "on"},
+                    connect=self._connect,
+                    connection_class=Connection,
                     reset=_nothing_to_reset,
                 )
             return self._pool
+
+    async def _connect(self, *_dsn: Any, **_options: Any) -> Connection:
+        statement_timeout = f"{round((self._seconds - MARGIN_SECONDS) * 1_000)}ms"
+        settings = {"statement_timeout": statement_timeout, READ_ONLY: "on"}
+        return await connect(self._url, seconds=self._seconds, settings=settings)
 
     @contextlib.asynccontextmanager
     async def acquire_connection(self) -> AsyncIterator[asyncpg.Connection[Any]]:
@@ -143,7 +179,7 @@ class BoundedClient:
         try:
             async with asyncio.timeout(seconds) as limit:
                 pool = await self._open_pool()
-                async with pool.acquire() as connection:
+                async with self._acquire(pool) as connection:
                     acquired = now()
                     try:
                         yield connection
@@ -153,6 +189,16 @@ class BoundedClient:
                         raise
         except TimeoutError:
             raise TimeoutError(no_answer(seconds if limit.expired() else CONNECT_SECONDS)) from None
+
+    @contextlib.asynccontextmanager
+    async def _acquire(self, pool: asyncpg.Pool[Any]) -> AsyncIterator[asyncpg.Connection[Any]]:
+        """Acquire a connection of the pool, and discard those to a server that is no longer the primary."""
+        while True:
+            async with pool.acquire() as connection:
+                if not self._primary.has_moved(connection):
+                    yield connection
+                    return
+                connection.terminate()
 
     def _give_up(self, connection: asyncpg.Connection[Any], seconds: float) -> None:
         """Terminate a connection whose statement did not end within ``seconds``.

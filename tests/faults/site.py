@@ -18,6 +18,7 @@ from tests.support.api import Api
 from tests.support.cluster import Cluster, cluster
 from tests.support.processes import Process, processes
 from tests.support.servers.forks import ForkServer
+from tests.support.servers.postgres import PostgresServer
 from tests.support.servers.process import ServerFailed
 
 ROLES: Final = ("api", "dispatch", "bridge")
@@ -151,10 +152,12 @@ class Site:
 
 
 @asynccontextmanager
-async def site(folder: Path, forks: ForkServer, like: str = "M18", **settings: str) -> AsyncIterator[Site]:
+async def site(
+    folder: Path, forks: ForkServer, like: str = "M18", server: PostgresServer | None = None, **settings: str
+) -> AsyncIterator[Site]:
     """Run a cluster until the block ends. Its processes are forked, because they are replaced all the time."""
     with processes(folder, forks) as group:
-        async with cluster(group, like, **settings) as whole, adopted(whole) as ready:
+        async with cluster(group, like, server, **settings) as whole, adopted(whole) as ready:
             yield ready
 
 

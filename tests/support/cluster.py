@@ -7,7 +7,7 @@ import asyncio
 import base64
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -82,7 +82,7 @@ class Cluster:
 
     async def rows(self, sql: str, *values: Any) -> list[asyncpg.Record]:
         """Return the rows of a query."""
-        connection = await asyncpg.connect(self.settings["database_url"])
+        connection = await asyncpg.connect(self.database.url("reveille"))
         try:
             return list(await connection.fetch(sql, *values))
         finally:
@@ -157,10 +157,13 @@ def key(id_: str) -> str:
 
 
 @asynccontextmanager
-async def cluster(processes: Processes, like: str = "M18", **more: str) -> AsyncIterator[Cluster]:
+async def cluster(
+    processes: Processes, like: str = "M18", server: PostgresServer | None = None, **more: str
+) -> AsyncIterator[Cluster]:
     """Run the whole cluster, ready: both APIs serve, both dispatchers sweep, one bridge listens. ``like`` is the
-    simulated kind of Leshan server, ``more`` are settings of all processes."""
-    with postgres(DURABLE) as database, valkey() as bus:
+    simulated kind of Leshan server, ``server`` a PostgreSQL that runs already, ``more`` are settings of all
+    processes."""
+    with nullcontext(server) if server else postgres(DURABLE) as database, valkey() as bus:
         simulator = processes.start("simulate", "--told", "--devices", "0", "--like", like)
         settings = {
             "database_url": await database.create("reveille"),

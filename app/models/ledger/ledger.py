@@ -24,7 +24,7 @@ from app.models.ledger.rows import SERVER_COLUMNS, SERVER_VALUES, ServerRow
 from app.models.ledger.rule_application import ApplyRules
 from app.models.ledger.rules import Rules, rules_of_server
 from app.models.ledger.sequences import count_members
-from app.models.ledger.store import Store, StoreRefused, StoreUnavailable
+from app.models.ledger.store import Store, StoreRefused, StoreUnavailable, UnsafeDatabase
 from app.models.ledger.writing import flush, write_operations
 from app.models.postgres import no_answer
 
@@ -249,7 +249,7 @@ class Ledger:
         for pause in (*RETRY_PAUSES, None):
             try:
                 await self._commit(pending, again=again)
-            except StoreUnavailable as error:
+            except (StoreUnavailable, UnsafeDatabase) as error:  # unsafe: a promoted server with other settings
                 again = True
                 await self._disconnect()
                 if isinstance(error.__cause__, TimeoutError):

@@ -27,6 +27,7 @@ from app.models.ledger.store import (
     Writing,
 )
 from app.models.postgres import UnsupportedDatabase, connect, no_answer
+from app.models.primary import Connection, primary_of
 
 APPEND_LOCK: Final = 0x5265_7665  # "Reve": the advisory lock that every ledger transaction takes first
 
@@ -120,7 +121,7 @@ class PostgresStore:
     def __init__(self, url: str, *, unsafe: bool = False) -> None:
         self._url = url
         self._unsafe = unsafe
-        self._connection: asyncpg.Connection[Any] | None = None
+        self._connection: Connection | None = None
         self._seconds = STATEMENT_SECONDS
         self._partitions_end: Instant = 0
 
@@ -141,7 +142,7 @@ class PostgresStore:
                     raise UnsafeDatabase(f"PostgreSQL runs with {name} = {value}. A power cut would lose commits.")
 
     @property
-    def _live(self) -> asyncpg.Connection[Any]:
+    def _live(self) -> Connection:
         if self._connection is None:
             raise StoreUnavailable("the ledger's connection is closed")
         return self._connection
@@ -157,6 +158,8 @@ class PostgresStore:
 
     async def begin(self, seconds: float = STATEMENT_SECONDS) -> None:
         self._seconds = seconds
+        if primary_of(self._url).has_moved(self._live):
+            raise StoreUnavailable("another server is the primary now")
         # PostgreSQL must end a statement before this client gives up: one that continues without it would hold the lock
         longer = "SET LOCAL statement_timeout = '10s'; " if self._seconds > STATEMENT_SECONDS else ""
         for left in reversed(range(APPEND_LOCK_TRIES)):

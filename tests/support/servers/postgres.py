@@ -52,10 +52,12 @@ class PostgresServer:
     server: Server
     arguments: Sequence[str | Path]
     account: Account | None
+    port: int = 5432
 
     def url(self, database: str = "postgres") -> str:
         """Return the address of a database, in a form that asyncpg, Tortoise and REVEILLE_DATABASE_URL all accept."""
-        return f"postgres://postgres@/{database}?host={self.server.folder}"
+        port = "" if self.port == 5432 else f"&port={self.port}"
+        return f"postgres://postgres@/{database}?host={self.server.folder}{port}"
 
     async def create(self, database: str, template: str = "template0") -> str:
         """Create a database as a copy of the template, which must have no connections, and return its address.
@@ -79,6 +81,11 @@ class PostgresServer:
         :meth:`thaw`."""
         self._signal_all(signal.SIGSTOP)
 
+    def kill(self) -> None:
+        """Kill the server with all its sessions, as a machine that loses its power does."""
+        self._signal_all(signal.SIGKILL)
+        self.server.process.wait(30)
+
     def thaw(self) -> None:
         self._signal_all(signal.SIGCONT)
 
@@ -94,9 +101,13 @@ class PostgresServer:
         self.server = _start(self.arguments, self.server.folder, self.account)
 
     async def _run(self, statement: str) -> None:
-        connection = await asyncpg.connect(self.url())
+        await self.fetch(statement)
+
+    async def fetch(self, statement: str, database: str = "postgres") -> list[asyncpg.Record]:
+        """Execute a statement on this server, whatever its role; return its rows."""
+        connection = await asyncpg.connect(self.url(database))
         try:
-            await connection.execute(statement)
+            return list(await connection.fetch(statement))
         finally:
             await connection.close()
 
@@ -119,20 +130,62 @@ def postgres(options: Sequence[str] = FAST) -> Iterator[PostgresServer]:
         FileNotFoundError: there are no binaries.
     """
     account = _account()
-    with tempfile.TemporaryDirectory(prefix="reveille-pg-", dir=_memory() if options is FAST else None) as own:
-        home = Path(own)
-        if account is not None:
-            os.chown(home, account.uid, account.gid)
+    with _home(account, _memory() if options is FAST else None) as home:
         programs = _reachable(_required_binaries(), home, account)
         _initialise(programs, home, account)
-        arguments: list[str | Path] = [programs / "postgres", "-D", home / "data", "-k", home]
-        for option in (*_COMMON, *options):
-            arguments += ["-c", option]
+        arguments = _arguments(programs, home, options)
         running = PostgresServer(_start(arguments, home, account), arguments, account)
         try:
             yield running
         finally:
             running.server.stop()
+
+
+@contextmanager
+def on_port(port: int, options: Sequence[str], source: PostgresServer | None = None) -> Iterator[PostgresServer]:
+    """Run a new PostgreSQL that also listens on a port of 127.0.0.1: empty, or a standby that replicates the source,
+    whose programs it uses."""
+    account, options = _account(), (*options, "listen_addresses=127.0.0.1", f"port={port}")
+    with _home(account, None) as home:
+        if source is None:
+            programs = _reachable(_required_binaries(), home, account)
+            _initialise(programs, home, account)
+        else:
+            programs = Path(source.arguments[0]).parent
+            _copy_from(source, programs, home)
+        arguments = _arguments(programs, home, options)
+        running = PostgresServer(_start(arguments, home, account), arguments, account, port)
+        try:
+            yield running
+        finally:
+            running.server.stop()
+
+
+@contextmanager
+def _home(account: Account | None, parent: Path | None) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="reveille-pg-", dir=parent) as own:
+        if account is not None:
+            os.chown(own, account.uid, account.gid)
+        yield Path(own)
+
+
+def _arguments(programs: Path, home: Path, options: Sequence[str]) -> list[str | Path]:
+    arguments: list[str | Path] = [programs / "postgres", "-D", home / "data", "-k", home]
+    for option in (*_COMMON, *options):
+        arguments += ["-c", option]
+    return arguments
+
+
+def _copy_from(source: PostgresServer, programs: Path, home: Path) -> None:
+    """Copy a running server's data, with the settings of a standby."""
+    _run_program(
+        [
+            *(programs / "pg_basebackup", "--pgdata", home / "data", "--write-recovery-conf", "--checkpoint=fast"),
+            *("--no-sync", "--dbname", f"host=127.0.0.1 port={source.port} user=postgres"),
+        ],
+        home,
+        source.account,
+    )
 
 
 def _memory() -> Path | None:
@@ -195,17 +248,18 @@ def _can_run(program: Path, account: Account) -> bool:
 
 
 def _initialise(programs: Path, home: Path, account: Account | None) -> None:
-    subprocess.run(
+    _run_program(
         [
             *(programs / "initdb", "-D", home / "data", "-U", "postgres", "--auth=trust"),
             *("--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"),
         ],
-        check=True,
-        capture_output=True,
-        cwd=home,
-        env=_ENVIRONMENT,
-        **account_arguments(account),
+        home,
+        account,
     )
+
+
+def _run_program(arguments: Sequence[str | Path], home: Path, account: Account | None) -> None:
+    subprocess.run(arguments, check=True, capture_output=True, cwd=home, env=_ENVIRONMENT, **account_arguments(account))
 
 
 def _pid_file(home: Path) -> str:

@@ -1,0 +1,171 @@
+"""URLs of servers with several hosts: PostgreSQL with its standbys, Redis Sentinel and Redis Cluster."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Final, NamedTuple
+from urllib.parse import SplitResult, parse_qs, parse_qsl, unquote, urlencode, urlsplit
+
+MAX_HOSTS: Final = 16
+POSTGRES_PORT: Final = 5432
+REDIS_PORT: Final = 6379
+SENTINEL_PORT: Final = 26379
+
+_HOST: Final = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[^:\[\]\s]+))(?::(?P<port>[0-9]{0,5}))?")
+_PORT_EXPECTED: Final = "expected a port of 0 to 65535 after the host, or none"
+
+
+class Host(NamedTuple):
+    """A host name, an IP address or the folder of a Unix socket, and a port."""
+
+    name: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.name}]:{self.port}" if ":" in self.name else f"{self.name}:{self.port}"
+
+
+class Target(StrEnum):
+    """The parameter ``target_session_attrs`` of a PostgreSQL URL, as far as it makes sense for a program that writes:
+    any server, a server that is no standby, or one that also accepts writes by default."""
+
+    ANY = "any"
+    PRIMARY = "primary"
+    READ_WRITE = "read-write"
+
+
+class PostgresAddress(NamedTuple):
+    """The hosts of a PostgreSQL URL, none if the driver's environment variables name them; ``target`` is always a
+    primary if there are several."""
+
+    hosts: tuple[Host, ...]
+    target: Target
+
+
+def postgres_address(url: str) -> PostgresAddress:
+    """Return the hosts of ``postgres://USER:PASSWORD@HOST:PORT,HOST:PORT/NAME?target_session_attrs=read-write``.
+
+    As in libpq, the hosts may also be the parameters ``host`` and ``port``, which are lists, too.
+
+    Raises:
+        ValueError: with the problem and the expected value, without any part of the URL.
+    """
+    parts = urlsplit(url)
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    listed = parts.netloc.rpartition("@")[2]
+    ports = _ports(query.get("port", ""))
+    if listed:
+        hosts = _hosts(unquote(listed), POSTGRES_PORT)
+    else:
+        hosts = _hosts(query["host"], POSTGRES_PORT) if query.get("host") else ()
+        if hosts and ports:
+            if len(ports) not in {1, len(hosts)}:
+                raise ValueError(f"expected one port, or one for each of the {len(hosts)} hosts")
+            each = ports * len(hosts) if len(ports) == 1 else ports
+            hosts = tuple(Host(host.name, port) for host, port in zip(hosts, each, strict=True))
+    return PostgresAddress(hosts, _target(query.get("target_session_attrs"), len(hosts) > 1))
+
+
+def _target(asked: str | None, several: bool) -> Target:
+    allowed = [Target.READ_WRITE, Target.PRIMARY, *(() if several else (Target.ANY,))]
+    if asked is None:
+        return allowed[0] if several else Target.ANY
+    if asked not in allowed:
+        expected = " or ".join(f"target_session_attrs={value}" for value in allowed)
+        raise ValueError(f"expected {expected}: Reveille writes, which only a primary accepts")
+    return Target(asked)
+
+
+class RedisKind(StrEnum):
+    SINGLE = ""
+    SENTINEL = "sentinel"
+    CLUSTER = "cluster"
+
+
+class RedisAddress(NamedTuple):
+    """The servers of a Redis URL.
+
+    Attributes:
+        nodes: the Sentinels, or nodes of the Cluster; empty for a single server.
+        url: the URL of one server; with Sentinel or a Cluster it has the credentials and parameters, and no host.
+        service: the name under which the Sentinels know the primary.
+        sentinel_auth: ``username`` and ``password`` for the Sentinels themselves.
+    """
+
+    kind: RedisKind
+    nodes: tuple[Host, ...]
+    url: str
+    service: str = ""
+    sentinel_auth: dict[str, str] = {}  # noqa: RUF012 - never changed
+
+    def url_of(self, node: Host) -> str:
+        """Return the URL of one node of a Cluster."""
+        parts = urlsplit(self.url)
+        return parts._replace(netloc=f"{parts.netloc}{node}").geturl()
+
+
+def redis_address(url: str) -> RedisAddress:
+    """Return the servers of ``redis://..``, ``rediss://..``, ``unix://..``,
+    ``redis+sentinel://USER:PASSWORD@HOST:PORT,HOST:PORT/SERVICE/DB`` or ``redis+cluster://USER:PASSWORD@HOST,HOST``.
+
+    Raises:
+        ValueError: with the problem and the expected value, without any part of the URL.
+    """
+    parts = urlsplit(url)
+    scheme, _, kind = parts.scheme.partition("+")
+    if not kind:
+        check_port(parts)
+        return RedisAddress(RedisKind.SINGLE, (), url)
+    user, at, listed = parts.netloc.rpartition("@")
+    plain = parts._replace(scheme=scheme, netloc=user + at)
+    if kind == RedisKind.CLUSTER:
+        if parts.path not in {"", "/", "/0"}:
+            raise ValueError("expected no path after the hosts: a Cluster has only database 0")
+        return RedisAddress(RedisKind.CLUSTER, _hosts(listed, REDIS_PORT), plain._replace(path="/0").geturl())
+    service, _, database = unquote(parts.path).strip("/").partition("/")
+    if not service:
+        raise ValueError("expected the name of the primary after the hosts, such as HOST:26379,HOST:26379/mymaster")
+    if not re.fullmatch(r"[0-9]{0,5}", database):
+        raise ValueError("expected the number of the database after the name of the primary, or nothing")
+    query = dict(parse_qsl(parts.query))
+    auth = {name: query.pop(f"sentinel_{name}") for name in ("username", "password") if f"sentinel_{name}" in query}
+    plain = plain._replace(path=f"/{database or 0}", query=urlencode(query))
+    return RedisAddress(RedisKind.SENTINEL, _hosts(listed, SENTINEL_PORT), plain.geturl(), service, auth)
+
+
+def check_port(parts: SplitResult) -> None:
+    """Raise ValueError unless the port of a URL with one host is valid."""
+    try:
+        _ = parts.port
+        _ = int(dict(parse_qsl(parts.query)).get("port", 0))
+    except ValueError:
+        raise ValueError(_PORT_EXPECTED) from None
+
+
+def _hosts(listed: str, default_port: int) -> tuple[Host, ...]:
+    names = listed.split(",")
+    if len(names) > MAX_HOSTS:
+        raise ValueError(f"expected at most {MAX_HOSTS} hosts")
+    return tuple(_host(name, default_port) for name in names)
+
+
+def _host(text: str, default_port: int) -> Host:
+    if text.startswith("/"):
+        return Host(text, default_port)
+    found = _HOST.fullmatch(text)
+    if found is None:
+        if not text or text.startswith(":"):
+            raise ValueError("expected a host before each comma and after the last one")
+        raise ValueError(_PORT_EXPECTED)
+    return Host(found["v6"] or found["name"], _port(found["port"]) if found["port"] else default_port)
+
+
+def _ports(listed: str) -> tuple[int, ...]:
+    return tuple(_port(one) for one in listed.split(",")) if listed else ()
+
+
+def _port(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > 65_535:
+        raise ValueError(_PORT_EXPECTED)
+    return int(text)
