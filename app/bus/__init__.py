@@ -16,7 +16,7 @@ __all__ = ["Bus", "BusHealth", "Channel", "Subscription", "open_bus"]
 
 
 def open_bus(url: str) -> AbstractAsyncContextManager[Bus]:
-    """Open the bus of REVEILLE_REDIS_URL: ``memory://``, or ``redis://``, ``rediss://``, ``unix://``.
+    """Open the bus of REVEILLE_REDIS_URL: ``memory://``, or one of Redis (:func:`app.addresses.redis_address`).
 
     Entering never waits for Redis: a bus that is not connected yet delivers nothing, and its health says so.
     """
