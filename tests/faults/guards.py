@@ -92,6 +92,13 @@ GUARDS: Final = (
         "tests/integration/ledger/test_settling.py::test_a_verdict_keeps_the_presence_of_a_device_that_woke_meanwhile",
     ),
     Guard(
+        "an old primary of PostgreSQL is not used",
+        "app/models/primary.py",
+        "(newest := self._timelines[reply.system])",
+        "(newest := 0)",
+        "tests/unit/test_primary.py::test_an_old_primary_is_refused_also_while_the_new_one_is_unreachable",
+    ),
+    Guard(
         "the transport sends once, whatever becomes of the answer",
         "app/leshan/transport.py",
         "            answer = await self._send(self._request_bytes(request, headers), attempt)\n",

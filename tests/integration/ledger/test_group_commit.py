@@ -33,6 +33,7 @@ from app.models.ledger import (
     Settle,
     StreamPosition,
     TypedSample,
+    UnsafeDatabase,
     open_store,
 )
 from app.models.ledger.commands import Command, Phase
@@ -330,6 +331,23 @@ async def test_a_queued_command_whose_caller_was_answered_is_dropped(empty_world
     await ledger.close()
     rows = await empty_world.rows("SELECT name FROM endpoint ORDER BY name")
     assert [row["name"] for row in rows] == ["after", "begun", "left"]
+
+
+class UnsafeWhenReopened(LosingStore):
+    """A store whose connection breaks, and whose database is unsafe then: that of a promoted server."""
+
+    async def open(self) -> None:
+        if self.opened:
+            raise UnsafeDatabase("PostgreSQL runs with fsync = off.")
+        await super().open()
+
+
+async def test_a_promoted_server_that_is_unsafe_is_unavailable(empty_world: LedgerWorld) -> None:
+    store = UnsafeWhenReopened(open_store(empty_world.url, unsafe=True))
+    ledger = await empty_world.ledger(store)
+    store.before_commit = 1
+    with pytest.raises(LedgerUnavailable, match="fsync = off"):
+        await ledger.submit(IngestEvents([DecodedEvent(registered("d"))]))
 
 
 async def test_the_ledger_closes_although_the_database_is_unresponsive(
