@@ -16,11 +16,13 @@ import pytest_asyncio
 from app.models.postgres import connect
 from app.models.primary import NoPrimary
 from tests.conftest import missing
-from tests.faults.checks import breaches, gather, violations
+from tests.faults.checks import breaches, gather, unseen, violations
 from tests.faults.site import Site
 from tests.faults.site import site as new_site
+from tests.faults.subscribers import watchers
 from tests.faults.test_moments import started as start_process
-from tests.faults.test_postgres_unavailable import BATCH, Client, _more_answers, _nothing_half_stored, _running
+from tests.faults.test_postgres_unavailable import BATCH, _more_answers, _nothing_half_stored, _running
+from tests.faults.test_rolling_restart import Executing, _all_ended, _seen
 from tests.support.api import CREATE, api, write
 from tests.support.cluster import DURABLE, key
 from tests.support.processes import Processes
@@ -62,37 +64,48 @@ async def pair_site(
 @asynccontextmanager
 async def switched(
     site: Site, servers: Pair, prefix: str, lose: Callable[[PostgresServer], None]
-) -> AsyncIterator[PostgresServer]:
-    """Lose the primary under load and promote the standby; yield the old primary while the clients continue. At the
-    end, check every response and request."""
+) -> AsyncIterator[tuple[PostgresServer, str]]:
+    """Lose the primary under load and promote the standby; yield the old primary and the name of a device. At the end,
+    check every response, request and transition."""
     whole = site.whole
     await servers.replicate()
     devices = await whole.devices(prefix, BATCH)
-    clients = [Client(site, slot, devices, f"client {prefix} {n}") for n, slot in enumerate(site.of("api"))]
+    clients = [Executing(site, slot, devices, f"client {prefix} {n}") for n, slot in enumerate(site.of("api"))]
     before = [slot.process.pid for slot in site.slots]
-    async with _running(*clients):
-        await _more_answers(clients, 5)
-        began = time.monotonic()
-        await asyncio.to_thread(lose, servers.primary)
-        with pytest.raises(NoPrimary, match="it is a standby"):
-            await connect(servers.url("reveille"), seconds=5)
-        old = await servers.promote()
-        promoted = time.monotonic()
-        whole.database = servers.primary
-        await _more_answers(clients, 1)
-        answered = time.monotonic()
-        log.info("%s: promoted after %.1f s, written after %.1f s", prefix, promoted - began, answered - began)
-        await _more_answers(clients, 5)
-        yield old
+    cursor = (await site.ask(site.of("api")[0], "{ transitionCursor }"))["transitionCursor"]
+    async with watchers(site, cursor, 2) as watching:
+        async with _running(*clients):
+            await _more_answers(clients, 5)
+            began = time.monotonic()
+            await asyncio.to_thread(lose, servers.primary)
+            with pytest.raises(NoPrimary, match="it is a standby"):
+                await connect(servers.url("reveille"), seconds=5)
+            old = await servers.promote()
+            promoted = time.monotonic()
+            whole.database = servers.primary
+            await _more_answers(clients, 1)
+            answered = time.monotonic()
+            log.info("%s: promoted after %.1f s, written after %.1f s", prefix, promoted - began, answered - began)
+            await _more_answers(clients, 5)
+        yield old, devices[-1]
+        created = [id_ for client in clients for ids in client.answered.values() for id_ in ids]
+        await whole.ended(created)
+        await eventually(lambda: _all_ended(site, devices), "the last batches have ended, too")
+        evidence = await gather(whole, devices)
+        await eventually(
+            lambda: _seen([len(watcher.seen) for watcher in watching], len(evidence.transitions)),
+            "subscribers have seen every step",
+        )
     assert {refusal for client in clients for refusal in client.refusals if "Timeout" not in refusal} <= {"UNAVAILABLE"}
     assert [slot.process.pid for slot in site.slots if slot.process.server.process.poll() is None] == before
     for client in clients:
         for number, ids in client.answered.items():
             assert await client.ask(number) == ids, "the same keys, and another answer"
-    created = [id_ for client in clients for ids in client.answered.values() for id_ in ids]
-    await whole.confirmed(created)
     await _nothing_half_stored(whole, created)
-    assert breaches(await gather(whole, devices)) == []
+    ends = {f"{row['kind']} {row['status']} {row['reason'] or ''}".strip() for row in evidence.operations.values()}
+    assert ends <= {"WRITE CONFIRMED", "EXECUTE CONFIRMED", "EXECUTE FAILED OUTCOME_UNKNOWN"}
+    assert breaches(evidence) == []
+    assert [breach for watcher in watching for breach in unseen(evidence, watcher)] == []
     assert await violations(whole) == []
 
 
@@ -125,8 +138,7 @@ async def _accepts(site: Site, inputs: list[dict[str, Any]]) -> bool:
 
 async def test_a_frozen_primary_is_left_and_not_used_when_it_is_back(pair_site: Site, servers: Pair) -> None:
     whole = pair_site.whole
-    (name,) = await whole.devices("later", 1)
-    async with switched(pair_site, servers, "frozen", PostgresServer.freeze) as old:
+    async with switched(pair_site, servers, "frozen", PostgresServer.freeze) as (old, name):
         await asyncio.to_thread(old.thaw)
         ids = [id_ for client in whole.apis for id_ in await client.create(write(name))]
         await whole.confirmed(ids)
