@@ -1,9 +1,14 @@
-"""URLs of servers with several hosts: PostgreSQL with its standbys, Redis Sentinel and Redis Cluster."""
+"""Addresses of the database and of Redis. PostgreSQL with standbys, Redis Sentinel and Redis Cluster have several
+hosts."""
 
 from __future__ import annotations
 
+import os
 import re
+import stat
+from collections.abc import Iterable
 from enum import StrEnum
+from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import SplitResult, parse_qs, parse_qsl, unquote, urlencode, urlsplit
 
@@ -12,8 +17,36 @@ POSTGRES_PORT: Final = 5432
 REDIS_PORT: Final = 6379
 SENTINEL_PORT: Final = 26379
 
+_DATABASE_SCHEMES: Final = ("sqlite", "postgres", "postgresql")
+_REDIS_SCHEMES: Final = (
+    *("memory", "redis", "rediss", "unix"),
+    *("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"),
+)
+
 _HOST: Final = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[^:\[\]\s]+))(?::(?P<port>[0-9]{0,5}))?")
 _PORT_EXPECTED: Final = "expected a port of 0 to 65535 after the host, or none"
+
+
+def check_database_url(url: str) -> str:
+    """Return the URL, or raise ValueError with the problem and the expected value."""
+    if _scheme(url, _DATABASE_SCHEMES) == "sqlite":
+        _check_sqlite_path(url.removeprefix("sqlite://"))
+    else:
+        postgres_address(url)
+    return url
+
+
+def check_redis_url(url: str) -> str:
+    """Return the URL, or raise ValueError with the problem and the expected value."""
+    _scheme(url, _REDIS_SCHEMES)
+    redis_address(url)
+    return url
+
+
+def _scheme(url: str, allowed: Iterable[str]) -> str:
+    if (scheme := urlsplit(url).scheme) not in allowed:
+        raise ValueError("expected " + " or ".join(f"{one}://.." for one in allowed))
+    return scheme
 
 
 class Host(NamedTuple):
@@ -169,3 +202,48 @@ def _port(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > 65_535:
         raise ValueError(_PORT_EXPECTED)
     return int(text)
+
+
+BESIDE: Final = ".migrating"
+"""The longest suffix of a file that is created beside the SQLite file."""
+
+
+def _check_sqlite_path(path: str) -> None:
+    """Reject a path that is not, and cannot become, a usable SQLite file: SQLite would report less, or hang.
+
+    Raises:
+        ValueError: with the problem, and the expected value.
+    """
+    if not path or path.endswith("/"):
+        raise ValueError("expected a file: sqlite://PATH, or sqlite:///PATH for an absolute one")
+    if path == ":memory:" or re.search(r"[?#]", path):
+        raise ValueError("expected the path of a file, without `?` and `#`; an in-memory database is not supported")
+    file = Path(path)
+    try:
+        file.with_name(file.name + BESIDE).exists()
+        kind = file.stat().st_mode if file.exists() else None
+        folder = next(folder for folder in file.absolute().parents if folder.exists())
+    except OSError as error:  # too long, a file where a folder should be, a folder without permission to search it
+        raise ValueError(f"{path[:200]}: {error.strerror}") from None
+    if kind is not None:
+        _check_sqlite_file(file, kind)
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not a folder")
+    if not _permits(folder, os.W_OK | os.X_OK):
+        raise ValueError(f"no permission to write in the folder {folder}, where SQLite writes its log")
+
+
+def _check_sqlite_file(file: Path, kind: int) -> None:
+    if stat.S_ISDIR(kind):
+        raise ValueError(f"{file} is a folder; expected a file")
+    if not stat.S_ISREG(kind):
+        raise ValueError(f"{file} is not a regular file")
+    if not _permits(file, os.R_OK | os.W_OK):
+        raise ValueError(f"no permission to read and write {file}")
+    with file.open("rb") as opened:
+        if opened.read(16) not in {b"", b"SQLite format 3\0"}:
+            raise ValueError(f"{file} is not an SQLite database")
+
+
+def _permits(path: Path, how: int) -> bool:
+    return os.access(path, how, effective_ids=os.access in os.supports_effective_ids)

@@ -9,7 +9,6 @@ import base64
 import os
 import re
 import ssl
-import stat
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from enum import StrEnum
@@ -20,7 +19,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app.addresses import check_port, postgres_address, redis_address
+from app.addresses import check_database_url, check_port, check_redis_url
 from app.domain.values import MAX_OPAQUE_BYTES
 from app.security import OPEN_VIEWER, Access, Viewer, find_viewer, is_loopback, parse_access, parse_token
 
@@ -58,78 +57,6 @@ class LogLevel(StrEnum):
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
-
-
-REDIS_SCHEMES: Final = (
-    "redis",
-    "rediss",
-    "unix",
-    "redis+sentinel",
-    "rediss+sentinel",
-    "redis+cluster",
-    "rediss+cluster",
-)
-
-
-def _one_of(*schemes: str) -> AfterValidator:
-    def check(url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in schemes:
-            raise ValueError("expected " + " or ".join(f"{scheme}://.." for scheme in schemes))
-        if parts.scheme == "sqlite":
-            check_sqlite_path(url.removeprefix("sqlite://"))
-        elif parts.scheme.startswith("postgres"):
-            postgres_address(url)
-        else:
-            redis_address(url)
-        return url
-
-    return AfterValidator(check)
-
-
-BESIDE: Final = ".migrating"
-"""The longest suffix of a file that is created beside the SQLite file."""
-
-
-def check_sqlite_path(path: str) -> None:
-    """Reject a path that is not, and cannot become, a usable SQLite file: SQLite would report less, or hang.
-
-    Raises:
-        ValueError: with the problem, and the expected value.
-    """
-    if not path or path.endswith("/"):
-        raise ValueError("expected a file: sqlite://PATH, or sqlite:///PATH for an absolute one")
-    if path == ":memory:" or re.search(r"[?#]", path):
-        raise ValueError("expected the path of a file, without `?` and `#`; an in-memory database is not supported")
-    file = Path(path)
-    try:
-        file.with_name(file.name + BESIDE).exists()
-        kind = file.stat().st_mode if file.exists() else None
-        folder = next(folder for folder in file.absolute().parents if folder.exists())
-    except OSError as error:  # too long, a file where a folder should be, a folder without permission to search it
-        raise ValueError(f"{path[:200]}: {error.strerror}") from None
-    if kind is not None:
-        _check_sqlite_file(file, kind)
-    if not folder.is_dir():
-        raise ValueError(f"{folder} is not a folder")
-    if not _permits(folder, os.W_OK | os.X_OK):
-        raise ValueError(f"no permission to write in the folder {folder}, where SQLite writes its log")
-
-
-def _check_sqlite_file(file: Path, kind: int) -> None:
-    if stat.S_ISDIR(kind):
-        raise ValueError(f"{file} is a folder; expected a file")
-    if not stat.S_ISREG(kind):
-        raise ValueError(f"{file} is not a regular file")
-    if not _permits(file, os.R_OK | os.W_OK):
-        raise ValueError(f"no permission to read and write {file}")
-    with file.open("rb") as opened:
-        if opened.read(16) not in {b"", b"SQLite format 3\0"}:
-            raise ValueError(f"{file} is not an SQLite database")
-
-
-def _permits(path: Path, how: int) -> bool:
-    return os.access(path, how, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _leshan_url(url: str) -> str:
@@ -216,13 +143,13 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, hide_input_in_errors=True)
 
-    database_url: Annotated[str, _one_of("sqlite", "postgres", "postgresql")] = Field(
+    database_url: Annotated[str, AfterValidator(check_database_url)] = Field(
         "sqlite://.reveille/reveille.db",
         repr=False,
         description="Database: `sqlite://PATH` or `postgres://USER:PASSWORD@HOST:PORT/NAME`; "
         "several `HOST:PORT` separated by commas: a primary and its standbys (`docs/failover.md`)",
     )
-    redis_url: Annotated[str, _one_of("memory", *REDIS_SCHEMES)] = Field(
+    redis_url: Annotated[str, AfterValidator(check_redis_url)] = Field(
         "memory://",
         repr=False,
         description="Bus between processes: `redis://..`, `rediss://..`, "
