@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from app.bus import Bus, Channel, open_bus
 from tests.conftest import missing
 from tests.contract.test_bus import notified, quiet
-from tests.support.servers.valkey import binary
+from tests.faults.proxy import Wire
+from tests.support.leshan.certificates import authority, openssl_is_missing, signed_by
+from tests.support.servers.valkey import ValkeyServer, binary
 from tests.support.servers.valkey_groups import Node, Watched, valkey_cluster, watched
 from tests.support.waiting import eventually
 
@@ -86,3 +90,27 @@ async def test_the_bus_uses_another_node_of_the_cluster_after_a_loss(nodes: list
         second.server.freeze()
         await on_node(third, near, far)  # which is in the minority
         await delivered(near, far)
+
+
+@pytest.mark.asyncio
+async def test_tls_is_used_and_the_certificate_verified(valkey_server: ValkeyServer, tmp_path: Path) -> None:
+    """Valkey's wheel has no TLS: a proxy terminates it, as stunnel would."""
+    if openssl_is_missing():
+        missing("openssl")
+    signer = authority(tmp_path)
+    own = signed_by(signer, tmp_path, "node", also="IP:127.0.0.1")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(own.certificate, own.key)
+    wire = Wire(lambda: asyncio.open_unix_connection(valkey_server.url.removeprefix("unix://")))
+    async with await asyncio.start_server(wire.serve, "127.0.0.1", 0, ssl=context) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        url = f"rediss+cluster://127.0.0.1:{port},127.0.0.1:{port}"
+        async with open_bus(f"{url}?ssl_ca_certs={signer.certificate}") as near, open_bus(valkey_server.url) as far:
+            await eventually(lambda: near.health().ok and far.health().ok)
+            assert near.health().node == f"127.0.0.1:{port}"
+            await delivered(near, far)
+        async with open_bus(url) as untrusting:
+            untrusting.notify(Channel.WAKE)
+            await eventually(lambda: "publish: ConnectionError" in untrusting.health().detail)
+            assert not untrusting.health().ok
+        await wire.cut()
