@@ -101,6 +101,7 @@ check: $(INSTALLED_DEV) ## lint, format, types, import contracts, exported schem
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/reveille schema --check
+	$(BIN)/python -m tools.trusted_documents --check
 	$(BIN)/python -m tools.settings_table --check
 	$(BIN)/python -m tools.hygiene
 	$(BIN)/python -m tools.wording
@@ -115,8 +116,9 @@ bench: $(INSTALLED_DEV) ## measure, print ratios, write docs/bench: ONLY=dispatc
 	@exec $(BIN)/python -m bench $(if $(ONLY),--only $(ONLY),--out docs/bench) $(BENCH_ARGS)
 
 .PHONY: schema
-schema: $(INSTALLED) ## write schema.graphql, and the README's settings table
+schema: $(INSTALLED) ## write schema.graphql, the trusted documents, and the README's settings table
 	$(BIN)/reveille schema
+	$(BIN)/python -m tools.trusted_documents
 	$(BIN)/python -m tools.settings_table
 
 .PHONY: lock

@@ -135,7 +135,14 @@ def _comma_separated(value: object) -> object:
     return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
 
+def _folder(path: Path) -> Path:
+    if not path.is_dir():
+        raise ValueError("no such folder")
+    return path
+
+
 ExistingFile = Annotated[Path, AfterValidator(_file)]
+ExistingFolder = Annotated[Path, AfterValidator(_folder)]
 
 
 class Settings(BaseSettings):
@@ -222,6 +229,13 @@ class Settings(BaseSettings):
     allowed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)] = Field(
         (), description="Origins of other web pages that may call the API, separated by commas; `*` allows all"
     )
+    trusted_documents: ExistingFolder | None = Field(
+        None, description="Folder of trusted documents: `*.graphql`, or `*.json` with documents by their hashes"
+    )
+    trusted_documents_only: bool = Field(
+        False, description="Execute trusted documents only: those of the folder, and those that Reveille ships"
+    )
+    introspection: bool = Field(True, description="Whether clients may read the schema by introspection")
     log_format: LogFormat = Field(LogFormat.TEXT, description="`text` or `json`")
     log_level: LogLevel = Field(
         LogLevel.INFO,

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
 from app.bus import Channel
+from app.command_error import CommandError
 from app.http_app import application
 from app.models.live import LiveLog
 from app.process import Components
@@ -22,6 +23,7 @@ from app.schema.transport.export import export_routes
 from app.schema.transport.graphiql import ADDRESS as GRAPHIQL_ADDRESS
 from app.schema.transport.graphiql import FILES as GRAPHIQL_FILES
 from app.schema.transport.http import graphql_routes
+from app.schema.trusted_documents import DocumentPolicy, InvalidDocuments, document_policy
 from app.settings import Settings, viewer_of
 
 PAGE: Final = folder("static/page", "frontend-examples/plain-html")
@@ -39,6 +41,7 @@ async def api_routes(components: Components) -> AsyncIterator[list[BaseRoute]]:
             live=live,
             object_models=components.object_models,
             authenticate=partial(viewer_of, settings),
+            document_policy=_document_policy(settings),
             defaults=Defaults(settings.leshan_timeout, settings.max_attempts, settings.max_opaque),
             allowed_origins=settings.allowed_origins,
         )
@@ -46,6 +49,17 @@ async def api_routes(components: Components) -> AsyncIterator[list[BaseRoute]]:
             yield [*graphql_routes(context), *export_routes(context)]
         finally:
             await live.close()
+
+
+def _document_policy(settings: Settings) -> DocumentPolicy:
+    try:
+        return document_policy(
+            settings.trusted_documents,
+            only_trusted=settings.trusted_documents_only,
+            introspection=settings.introspection,
+        )
+    except InvalidDocuments as error:
+        raise CommandError(f"REVEILLE_TRUSTED_DOCUMENTS: {error}", 2) from None
 
 
 def web_app(settings: Settings, routes: Sequence[BaseRoute]) -> Starlette:

@@ -55,6 +55,7 @@ mutation($filter: EndpointFilter!, $add: [String!], $remove: [String!], $count: 
 DELETE_ENDPOINT: Final = "mutation($name: String!) { deleteEndpoint(name: $name) }"
 
 STEP: Final = "cursor number fromStatus toStatus attempt reason detail at"
+WITH_LAST_STEP: Final = f"{ROW} lastTransition {{ {STEP} }}"
 
 
 def some(count: int, wanted: str) -> str:

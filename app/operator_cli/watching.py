@@ -32,8 +32,6 @@ NOT_CONFIRMED: Final = 4
 
 Answer = dict[str, Any]
 
-_WITH_LAST_STEP: Final = f"{documents.ROW} lastTransition {{ {documents.STEP} }}"
-
 
 def watch(api: Api, ids: list[str], criteria: Filter, *, after: str | None, as_json: bool) -> None:
     """Follow transitions; those of given operations until all have ended, else forever. If an operation had already
@@ -68,7 +66,7 @@ def _watched(api: Api, ids: list[str], criteria: Filter, *, after: str | None, a
     own, shown = [*dict.fromkeys(map(global_id, ids))], _statuses(criteria)
     # the cursor first: no transition falls between it and the next read
     start = after or api.execute(documents.CURSOR)["transitionCursor"]
-    known = _operations(api, own, _WITH_LAST_STEP)
+    known = _operations(api, own, documents.WITH_LAST_STEP)
     ended = {operation["id"]: operation["status"] for operation in known if operation["status"] in ENDED}
     steps = follow_on(api, documents.FOLLOW, "operationTransitions", start, **_variables(own, criteria))
     with _shown(known, as_json=as_json) as output:

@@ -52,7 +52,10 @@ class Shell:
 def served(tmp_path_factory: pytest.TempPathFactory, processes_in: ProcessesIn) -> Iterator[tuple[Processes, str]]:
     with processes_in(tmp_path_factory.mktemp("operator")) as group:
         url = f"sqlite://{group.folder / 'reveille.db'}"
-        yield group, group.start("serve", database_url=url, auth=AUTH, simulate_devices=3).url
+        yield (
+            group,
+            group.start("serve", database_url=url, auth=AUTH, simulate_devices=3, trusted_documents_only=True).url,
+        )
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ device: an operation for an endpoint that never registered stays QUEUED.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import AsyncIterator
@@ -17,6 +18,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, WebSocketRoute, async_playwright, expect
 
+from app.schema.trusted_documents import SHIPPED, TrustedDocuments
 from tests.support.api import Api, write
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio]
@@ -62,8 +64,12 @@ async def chromium() -> AsyncIterator[Browser]:
         await browser.close()
 
 
+SHIPPED_DOCUMENTS: Final = TrustedDocuments.load([SHIPPED])
+
+
 class Watched:
-    """A page with its errors and warnings, and the addresses that it requested."""
+    """A page with its errors and warnings, and the addresses that it requested. A document that is not among the
+    trusted ones is an error."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -72,6 +78,7 @@ class Watched:
         page.on("console", self._console)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", self._request)
+        page.on("websocket", lambda socket: socket.on("framesent", self._document))
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
@@ -79,6 +86,15 @@ class Watched:
 
     def _request(self, request: Request) -> None:
         self.requested.append(request.url)
+        if request.url.endswith("/graphql") and request.post_data:
+            self._document(request.post_data)
+
+    def _document(self, message: str | bytes) -> None:
+        if urlsplit(self.page.url).path == "/graphql":
+            return  # GraphiQL, whose documents are the person's own
+        query = json.loads(message).get("query") or json.loads(message).get("payload", {}).get("query")
+        if query is not None and query not in SHIPPED_DOCUMENTS:
+            self.complaints.append(f"not a trusted document: {query}")
 
 
 @pytest_asyncio.fixture

@@ -84,13 +84,17 @@ def installed(
 def test_the_wheel_holds_migrations_the_page_and_licenses(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     tracked = subprocess.run(
-        ["git", "ls-files", "app", "migrations", "frontend-examples/plain-html"],
+        ["git", "ls-files", "app", "migrations", "frontend-examples/plain-html", "frontend-examples/trusted-documents"],
         cwd=ROOT,
         check=True,
         capture_output=True,
         text=True,
     ).stdout.split()
-    moved = {"migrations/": "app/migrations/", "frontend-examples/plain-html/": "app/static/page/"}
+    moved = {
+        "migrations/": "app/migrations/",
+        "frontend-examples/plain-html/": "app/static/page/",
+        "frontend-examples/trusted-documents/": "app/static/trusted-documents/",
+    }
     for clone, packaged in moved.items():
         tracked = [packaged + name.removeprefix(clone) if name.startswith(clone) else name for name in tracked]
     assert not set(tracked) - names

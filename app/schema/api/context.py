@@ -14,6 +14,7 @@ from app.models.live import LiveLog
 from app.models.object_models import ObjectModelCache
 from app.schema.api.input_validation import Defaults
 from app.schema.api.reads import Reads
+from app.schema.trusted_documents import DocumentPolicy
 from app.security import Viewer
 
 
@@ -24,6 +25,7 @@ class SchemaContext:
     Attributes:
         authenticate: returns the viewer of a bearer token, or of None without one; None if access is denied.
         defaults: defaults from the settings for omitted input fields.
+        document_policy: which documents are executed, and which may be named by a hash.
         allowed_origins: origins of web pages that may access the API, over HTTP (CORS) and WebSocket.
         connection_init_timeout: maximum wait for ``connection_init`` on a WebSocket.
     """
@@ -33,6 +35,7 @@ class SchemaContext:
     object_models: ObjectModelCache
     authenticate: Callable[[str | None], Viewer | None]
     defaults: Defaults = field(default_factory=Defaults)
+    document_policy: DocumentPolicy = field(default_factory=DocumentPolicy)
     allowed_origins: tuple[str, ...] = ()
     connection_init_timeout: timedelta = timedelta(seconds=10)
 

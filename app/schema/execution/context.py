@@ -58,7 +58,7 @@ class ExecutionContext(RequestContext):
         documents: RequestDocuments | None = None,
     ) -> ExecutionContext:
         """Return the context for the execution of one document."""
-        documents = documents or RequestDocuments()
+        documents = documents or RequestDocuments(services.document_policy)
         reads = Reads(documents.budget, services.ledger.rules)
         return cls(
             services,

@@ -14,6 +14,7 @@ from graphql import (
     GraphQLError,
     GraphQLSchema,
     IntValueNode,
+    NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     parse,
     validate,
@@ -25,6 +26,7 @@ from app.schema.execution.error_locations import ErrorPaths
 from app.schema.execution.errors import presentable
 from app.schema.execution.measure import Measure, check_document, measured
 from app.schema.limits import MAX_ERRORS, MAX_TOKENS
+from app.schema.trusted_documents import DocumentPolicy
 
 REMEMBERED: Final = 256
 """Maximum number of cached documents."""
@@ -49,12 +51,14 @@ class Prepared:
         errors: errors as :func:`app.schema.errors.presentable` returns them.
         operations: operation definitions of the document.
         names: all names in the text: a superset of the selected fields.
+        introspects: whether ``__schema`` or ``__type`` is selected.
     """
 
     document: DocumentNode | None
     errors: tuple[GraphQLError, ...]
     operations: tuple[OperationDefinitionNode, ...]
     names: frozenset[str]
+    introspects: bool = False
     _measures: dict[tuple[Any, ...], Measure] = field(default_factory=dict)
 
     def operation(self, name: str | None) -> OperationDefinitionNode | None:
@@ -108,8 +112,13 @@ def prepare(schema: GraphQLSchema, text: str) -> Prepared:
         errors = [error]
     definitions = document.definitions if document else ()
     operations = tuple(one for one in definitions if isinstance(one, OperationDefinitionNode))
+    introspects = (
+        document is not None
+        and not (errors or names.isdisjoint({"__schema", "__type"}))
+        and bool(validate(schema, document, [NoSchemaIntrospectionCustomRule]))
+    )
     locations = ErrorPaths(document)
-    return Prepared(document, tuple(presentable(one, locations) for one in errors), operations, names)
+    return Prepared(document, tuple(presentable(one, locations) for one in errors), operations, names, introspects)
 
 
 _known: Final[dict[tuple[GraphQLSchema, str], Prepared]] = {}
@@ -123,10 +132,11 @@ class RequestDocuments:
         budget: budget of the request.
     """
 
-    __slots__ = ("_results", "budget")
+    __slots__ = ("_policy", "_results", "budget")
 
-    def __init__(self) -> None:
+    def __init__(self, policy: DocumentPolicy) -> None:
         self.budget = RequestBudget()
+        self._policy = policy
         self._results: dict[str, Prepared | ApiError] = {}
 
     async def prepared(self, schema: GraphQLSchema, text: str) -> Prepared:
@@ -134,10 +144,13 @@ class RequestDocuments:
 
         Raises:
             ApiError: LIMIT_EXCEEDED: the documents of the request have too many characters or tokens in total.
+                FORBIDDEN: the policy excludes the document.
         """
         if (result := self._results.get(text)) is None:
             try:
+                self._policy.check(text)
                 result = await _from_cache(schema, text, self.budget)
+                self._policy.check_introspection(introspects=result.introspects)
             except ApiError as error:
                 result = error
             self._results[text] = result

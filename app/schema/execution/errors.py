@@ -28,11 +28,6 @@ def is_persisted(extensions: object) -> bool:
     return isinstance(extensions, dict) and "persistedQuery" in extensions
 
 
-def persisted_query_not_supported() -> ApiError:
-    """Return the error whose message and code cause Apollo and urql to send full queries from then on."""
-    return ApiError(Code.PERSISTED_QUERY_NOT_SUPPORTED, "PersistedQueryNotSupported")
-
-
 def request_error(error: Exception, method: str = "POST") -> ApiError:
     """Return Strawberry's exception for a request without an executable operation as a GraphQL error."""
     if isinstance(error, InvalidOperationTypeError):

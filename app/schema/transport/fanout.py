@@ -130,7 +130,8 @@ class Fanout:
         if len(request.query) > LONGEST_REMEMBERED:
             return False
         try:
-            ready = await RequestDocuments().prepared(self._schema.graphql_schema, request.query)
+            documents = RequestDocuments(self._services.document_policy)
+            ready = await documents.prepared(self._schema.graphql_schema, request.query)
         except ApiError:
             return False
         if ready.errors or (len(ready.operations) > 1 and request.operation_name is None):

@@ -33,7 +33,7 @@ from app.schema.budget import RequestBudget
 from app.schema.errors import ApiError, Code, bad_input, over_limit
 from app.schema.execution.context import Requester
 from app.schema.execution.documents import Prepared, RequestDocuments
-from app.schema.execution.errors import is_persisted, persisted_query_not_supported, request_error
+from app.schema.execution.errors import is_persisted, request_error
 from app.schema.execution.schema import schema
 from app.schema.limits import MAX_BATCH, body_limit
 from app.schema.transport.content_negotiation import (
@@ -175,7 +175,7 @@ class GraphQLView(WebSocketView):
             return
         body = Body(receive, self._max_body, empty=scope["method"] == "GET")
         request = Request(scope, body)
-        documents = RequestDocuments()
+        documents = RequestDocuments(self.services.document_policy)
         watch = ClientWatch(documents.budget, body, lambda: body.complete)
         try:
             request.state.formats = formats_of(request)
@@ -249,12 +249,15 @@ class GraphQLView(WebSocketView):
             # prepare in order before any is executed: otherwise one that is prepared in a thread would start last
             for one in request_data:
                 with suppress(ApiError):  # its execution reports the error
+                    self._complete(one)
                     await _prepare(one, context)
             return await asyncio.gather(*(self._execute_member(one, context) for one in request_data))
-        if not request_data.query and is_persisted(request_data.extensions):
+        try:
+            self._complete(request_data)
+        except ApiError as error:
             # 200 for the old media type: Apollo's link reads the body with this status only
             status = 200 if formats.json == PLAIN_JSON else 400
-            raise Refused(status, persisted_query_not_supported(), Cache_Control="no-store")
+            raise Refused(status, error, Cache_Control="no-store") from error
         try:
             if formats.single is None or formats.single == EVENT_STREAM:
                 return await self._stream(request_data, context, formats, method)
@@ -266,12 +269,18 @@ class GraphQLView(WebSocketView):
         except (CannotGetOperationTypeError, MissingQueryError) as error:
             raise Refused(400, request_error(error, method)) from error
 
+    def _complete(self, request_data: GraphQLRequestData) -> None:
+        """Set the query of a request that names it by a hash. Raises as :meth:`DocumentPolicy.text_of` does."""
+        if not request_data.query and is_persisted(request_data.extensions):
+            request_data.query = self.services.document_policy.text_of(request_data.extensions or {})
+
     async def _execute_member(self, request_data: GraphQLRequestData, context: Requester) -> Any:
         """Execute one operation of a batch. Its errors do not affect the others, which may already be executed."""
-        if not request_data.query and is_persisted(request_data.extensions):
-            return PreExecutionError(data=None, errors=[persisted_query_not_supported()])
         try:
+            self._complete(request_data)
             return await _execute(request_data, context, "POST")
+        except ApiError as error:
+            return PreExecutionError(data=None, errors=[error])
         except (InvalidOperationTypeError, CannotGetOperationTypeError, MissingQueryError) as error:
             return PreExecutionError(data=None, errors=[request_error(error)])
 
@@ -338,7 +347,8 @@ async def _prepare(request_data: GraphQLRequestData, context: Requester) -> Prep
     """Return the prepared document; None without one. Raises as :meth:`RequestDocuments.prepared` does."""
     if not request_data.query:
         return None
-    return await (context.documents or RequestDocuments()).prepared(schema.graphql_schema, request_data.query)
+    assert context.documents is not None  # noqa: S101 - every HTTP request has them
+    return await context.documents.prepared(schema.graphql_schema, request_data.query)
 
 
 async def _operation_type(request_data: GraphQLRequestData, context: Requester) -> OperationType | None:

@@ -32,7 +32,7 @@ from app.schema.api.context import SchemaContext
 from app.schema.errors import ApiError, Code, over_limit
 from app.schema.execution.context import Requester
 from app.schema.execution.documents import RequestDocuments
-from app.schema.execution.errors import is_persisted, persisted_query_not_supported
+from app.schema.execution.errors import is_persisted
 from app.schema.execution.schema import schema
 from app.schema.limits import MAX_SUBSCRIPTIONS
 from app.schema.transport.fanout import Ended, Fanout, SubscribeRequest, payload_of
@@ -95,12 +95,16 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Requester, None]):
             return
         await super().handle_subscribe(message)
 
-    def _refusal(self, payload: Mapping[str, Any]) -> ApiError | None:
+    def _refusal(self, payload: dict[str, Any]) -> ApiError | None:
+        """Return the error of an operation that cannot start; set the query of one that names it by a hash."""
         if len(self.operations) >= MAX_SUBSCRIPTIONS:
             message = f"Too many open operations on the connection; at most {MAX_SUBSCRIPTIONS} are allowed."
             return over_limit(message, MAX_SUBSCRIPTIONS)
         if not payload.get("query") and is_persisted(payload.get("extensions")):
-            return persisted_query_not_supported()
+            try:
+                payload["query"] = self.view.services.document_policy.text_of(payload["extensions"])
+            except ApiError as error:
+                return error
         return None
 
     async def run_operation(self, operation: Operation[Requester, None]) -> None:

@@ -272,7 +272,7 @@ async def test_the_queries_of_the_command_line_are_admitted(world: LedgerWorld, 
     await world.ledgers[0].submit(Provision("d"))
     seqs = await world.create(*(new("d") for _ in range(watching.CHUNK)))
     ids = [operation_id(str((await world.operation(seq))["id"])) for seq in seqs]
-    for wanted in (cli.EVERYTHING, watching._WITH_LAST_STEP):
+    for wanted in (cli.EVERYTHING, cli.WITH_LAST_STEP):
         told = await api.ask(cli.some(len(ids), wanted), VIEWER, **{f"i{index}": id_ for index, id_ in enumerate(ids)})
         assert [told[f"o{index}"]["id"] for index in range(len(ids))] == ids
     await api.ask(cli.SHOW, VIEWER, id=ids[0])
