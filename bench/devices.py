@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from app.domain.enums import OperationKind, ValueType
 from app.domain.events import Registered, Registration
 from app.domain.operations import OperationRequest
 from app.models.ledger import Create, DecodedEvent, IngestEvents, Ledger, Provision
 from app.models.operation import NewOperation
+
+Links: TypeAlias = Sequence[Mapping[str, str]]
 
 PATH = "/5/0/1"
 PIECE = 500
@@ -22,10 +25,14 @@ def names(prefix: str, count: int) -> list[str]:
     return [f"{prefix}-{number}" for number in range(count)]
 
 
-def registered(endpoint: str, *, queue_mode: bool = False) -> DecodedEvent:
+def registered(endpoint: str, *, queue_mode: bool = False, object_links: Links | None = None) -> DecodedEvent:
     """Return a registration: the device is awake, in queue mode for its awake window and otherwise for an hour."""
     registration = Registration(
-        registration_id=uuid.uuid4().hex, last_update=1, lifetime_seconds=3600, queue_mode=queue_mode
+        registration_id=uuid.uuid4().hex,
+        last_update=1,
+        lifetime_seconds=3600,
+        queue_mode=queue_mode,
+        object_links=object_links,
     )
     return DecodedEvent(Registered(endpoint=endpoint, registration=registration))
 
@@ -65,8 +72,10 @@ async def queue(ledger: Ledger, devices: Sequence[str], operations: int) -> None
         await asyncio.gather(*(ledger.submit(wish) for wish in wishes[start : start + AT_A_TIME]))
 
 
-async def wake(ledger: Ledger, devices: Sequence[str], *, queue_mode: bool = False) -> None:
+async def wake(
+    ledger: Ledger, devices: Sequence[str], *, queue_mode: bool = False, object_links: Links | None = None
+) -> None:
     """Register all devices at once."""
-    events = [registered(name, queue_mode=queue_mode) for name in devices]
+    events = [registered(name, queue_mode=queue_mode, object_links=object_links) for name in devices]
     pieces = (events[start : start + PIECE] for start in range(0, len(events), PIECE))
     await asyncio.gather(*(ledger.submit(IngestEvents(piece)) for piece in pieces))

@@ -1,27 +1,41 @@
-"""Values that the webhook accepts and commits: lists of 50 notifications with 10 values each, with history and states.
+"""Values that the webhook accepts and commits: lists of 50 notifications with 10 values each, with history, states,
+aggregates, and an observation rule that wants what is reported.
 
 The yardstick is a bare COPY of the same rows (SQLite: one INSERT for many) into a table without an index.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any, Final
 
 import asyncpg
 import orjson
 
-from app.models.ledger import open_store
+from app.models.ledger import CreateObservationRule, RuleDefinition, open_store
 from bench.devices import names, provision, wake
 from bench.lines.webhook import post
 from bench.measuring import Figure, used_by
-from bench.site import Site, fake_leshan, site
+from bench.site import WITHIN, Site, fake_leshan, site
 from bench.size import Size
 
 NOTIFICATIONS: Final = 50
 """Notifications of a list."""
 VALUES: Final = 10
 """Values of a notification."""
+
+_LINKS: Final = tuple({"url": f"/3303/{instance}"} for instance in range(VALUES))
+_RULE: Final = RuleDefinition(
+    name="temperatures",
+    given_filter={},
+    criteria={},
+    paths=("/3303/*/5700",),
+    composite=True,
+    attributes={},
+    read_paths=(),
+    enabled=True,
+)
 
 _TABLE: Final = """
     CREATE TABLE IF NOT EXISTS bench_reading (
@@ -38,8 +52,17 @@ async def measure(kind: str, size: Size) -> list[list[Figure]]:
         await system.run(leshan, web=True)
         devices = names("reports", min(500, size.devices))
         await provision(system.ledger, devices)
-        await wake(system.ledger, devices)
+        await wake(system.ledger, devices, object_links=_LINKS)
+        await _observe(system, len(devices))
         return [await _round(system, devices, size.events, number) for number in range(size.rounds)]
+
+
+async def _observe(system: Site, devices: int) -> None:
+    """Create the rule, and wait until its observation of each device is ESTABLISHED."""
+    await system.ledger.submit(CreateObservationRule(_RULE, "bench"))
+    async with asyncio.timeout(WITHIN):
+        while await system.one("SELECT count(*) FROM observation WHERE state = 'ESTABLISHED'") < devices:  # noqa: ASYNC110 - the database is polled
+            await asyncio.sleep(0.1)
 
 
 async def _round(system: Site, devices: list[str], notifications: int, number: int) -> list[Figure]:
