@@ -54,10 +54,16 @@ class LwM2mPath:
         return LwM2mPath(ids)
 
     def __str__(self) -> str:
-        return "/" + "/".join(map(str, self.ids))
+        return path_text(self.ids)
 
     def child(self, id_: int) -> LwM2mPath:
         return LwM2mPath((*self.ids, id_))
+
+
+@lru_cache(maxsize=8192)
+def path_text(ids: tuple[int, ...]) -> str:
+    """Return the text of a path, with the leading slash."""
+    return "/" + "/".join(map(str, ids))
 
 
 LEVELS: Final = ("an object", "an object instance", "a resource", "a resource instance")

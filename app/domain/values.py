@@ -11,9 +11,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from app.domain.enums import ValueType
 from app.domain.paths import MAX_ID
@@ -31,6 +30,9 @@ MAX_OPAQUE_BYTES: Final = 1024 * 1024
 INTEGER_RANGE: Final = (-(2**63), 2**63 - 1)
 UNSIGNED_RANGE: Final = (0, 2**64 - 1)
 
+UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
+"""Characters that a database cannot store in a text: NUL, and half of a surrogate pair."""
+
 _HEX: Final = re.compile(r"[0-9a-fA-F]*+")
 _DIGITS: Final = re.compile(r"-?[0-9]{1,20}")
 
@@ -39,8 +41,7 @@ class InvalidValue(ValueError):
     """Raised for a value that its type does not allow. The message says what is expected."""
 
 
-@dataclass(frozen=True, slots=True)
-class TypedValue:
+class TypedValue(NamedTuple):
     """A resource's value with its type. ``value`` is one value, or ``{"0": .., "5": ..}`` of a multiple resource."""
 
     type: ValueType
@@ -111,10 +112,12 @@ def writable(type_: ValueType, value: JsonValue) -> JsonValue:
 def _text(value: JsonValue) -> str:
     if not isinstance(value, str):
         raise InvalidValue("a string is expected")
-    if len(value.encode("utf-8", "surrogatepass")) > MAX_TEXT_BYTES:
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        raise InvalidValue("text without lone surrogates is expected") from None
+    if size > MAX_TEXT_BYTES:
         raise InvalidValue(f"at most {MAX_TEXT_BYTES} bytes of text are allowed")
-    if any(0xD800 <= ord(char) <= 0xDFFF for char in value):
-        raise InvalidValue("text without lone surrogates is expected")
     if "\x00" in value:
         raise InvalidValue("text without NUL is expected, because PostgreSQL cannot store it")
     return value

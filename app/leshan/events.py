@@ -27,7 +27,7 @@ from app.domain.events import (
     Sleeping,
     Updated,
 )
-from app.domain.values import JsonValue
+from app.domain.values import UNSTORABLE, JsonValue
 from app.leshan.links import read_links
 
 MAX_NAME: Final = 255
@@ -99,7 +99,7 @@ def parse_event(
     parser = _PARSERS.get(name)
     if parser is None:
         raise UnknownEvent(f"{str(name)[:50]!r} is no event that means something here")
-    if not isinstance(data, Mapping):
+    if not isinstance(data, dict):
         raise BrokenEvent(f"the data of {name} is no JSON object")
     common = {"age": max(0, age), "ordered": ordered, "boot_id": boot_id_of(boot_id)}
     return parser(name, data, _Source(common, notifications_wake, time))
@@ -118,7 +118,7 @@ def endpoint_name(value: JsonValue, field: str) -> str:
     """
     if not isinstance(value, str):
         raise MissingField(field)
-    if not value or len(value) > MAX_NAME or "\x00" in value or any(0xD800 <= ord(char) <= 0xDFFF for char in value):
+    if not value or len(value) > MAX_NAME or UNSTORABLE.search(value):
         raise BrokenEvent(f"an endpoint's name has 1 to {MAX_NAME} characters and no NUL", field)
     return value
 
@@ -129,7 +129,7 @@ def registration_of(data: JsonValue, field: str = "data") -> tuple[str, Registra
     Raises:
         MissingField, BrokenEvent: it has no usable name or id.
     """
-    if not isinstance(data, Mapping):
+    if not isinstance(data, dict):
         raise MissingField(field)
     name = endpoint_name(data.get("endpoint"), f"{field}.endpoint")
     attributes = data.get("additionalRegistrationAttributes")
@@ -143,7 +143,7 @@ def registration_of(data: JsonValue, field: str = "data") -> tuple[str, Registra
         queue_mode=_boolean(data.get("queuemode")),
         address=_text(data.get("address")),
         object_links=read_links(data.get("objectLinks")),
-        awake_millis=_awake_millis(attributes.get("at")) if isinstance(attributes, Mapping) else None,
+        awake_millis=_awake_millis(attributes.get("at")) if isinstance(attributes, dict) else None,
         sleeping=_boolean(data.get("sleeping")),
     )
 
@@ -190,14 +190,14 @@ def _report(name: str, data: Mapping[str, JsonValue], source: _Source) -> Leshan
         nodes = {path: nodes}
     elif nodes is None:
         nodes = {}
-    elif not isinstance(nodes, Mapping):
+    elif not isinstance(nodes, dict):
         raise MissingField("data.val")
     kept: tuple[Sample, ...] = ()
     if isinstance(samples, list):  # all that our own server reports, with the device's times, if they can be read
         kept = tuple(
             Sample(_integer(each.get("time")), each["val"])
             for each in samples[:MAX_SAMPLES]
-            if isinstance(each, Mapping) and isinstance(each.get("val"), Mapping)
+            if isinstance(each, dict) and isinstance(each.get("val"), dict)
         )
     return Reported(
         endpoint=_endpoint(data),
@@ -214,7 +214,7 @@ def _response(_name: str, data: Mapping[str, JsonValue], source: _Source) -> Les
     if data.get("delayed") is False:
         return _attempt_ended(data)
     response = data.get("response")
-    if not isinstance(response, Mapping):
+    if not isinstance(response, dict):
         raise MissingField("data.response")
     if _nested_deeper(response, _MAX_DEPTH):
         raise BrokenEvent(f"an answer is nested at most {_MAX_DEPTH} deep", "data.response")
@@ -236,8 +236,8 @@ def _attempt_ended(data: Mapping[str, JsonValue]) -> AttemptEnded | None:
         endpoint=_endpoint(data),
         operation_id=match[1],
         attempt=int(match[2]),
-        response=response if isinstance(response, Mapping) else None,
-        error=error if isinstance(error, Mapping) else None,
+        response=response if isinstance(response, dict) else None,
+        error=error if isinstance(error, dict) else None,
     )
 
 

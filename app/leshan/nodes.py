@@ -19,7 +19,7 @@ import structlog
 
 from app.domain.enums import ValueType
 from app.domain.object_models import Models
-from app.domain.paths import InvalidPath, LwM2mPath
+from app.domain.paths import InvalidPath, LwM2mPath, path_text
 from app.domain.values import InvalidValue, JsonValue, TypedValue, canonical, time_from_millis, time_to_millis
 
 MAX_RESOURCES: Final = 20_000
@@ -37,6 +37,7 @@ _NUMBER: Final = re.compile(r"[+-]?(?:\d{1,400}(?:\.\d{0,400})?|\.\d{1,400})(?:[
 _NOT_FINITE: Final = ("NaN", "Infinity", "-Infinity")
 """Non-finite numbers as Java writes them."""
 
+_NUMBERS: Final = frozenset({int, float})
 _INTEGER: Final = re.compile(r"[+-]?\d{1,20}")
 _HEX: Final = re.compile(r"[0-9a-fA-F]*+")
 _LINK: Final = re.compile(r"(\d{1,5}):(\d{1,5})")
@@ -122,7 +123,7 @@ def decode_content(path: str | None, content: JsonValue, models: Models) -> Deco
         InvalidNode: the content as a whole is neither a node nor a map of them.
     """
     nodes = content if path is None else {path: content}
-    if not isinstance(nodes, Mapping):
+    if not isinstance(nodes, dict):
         raise InvalidNode("the content is no map of paths to nodes")
     decoded = Decoded()
     try:
@@ -133,7 +134,7 @@ def decode_content(path: str | None, content: JsonValue, models: Models) -> Deco
                 base = () if text in {"/", ""} else LwM2mPath.parse(text).ids
                 for ids, resource in _resources(base, node, decoded):
                     decoded.count(resource)
-                    where = "/" + "/".join(map(str, ids))
+                    where = path_text(ids)
                     try:
                         decoded.values[where] = _typed_value(where, ids, resource, models, decoded.problems)
                     except (Unreadable, InvalidValue) as error:
@@ -175,7 +176,7 @@ def _resources(
 
 def _kind(node: JsonValue, depth: int) -> str:
     """Return the node's kind, by its shape if the field is missing (2.0.0-M4)."""
-    if not isinstance(node, Mapping):
+    if not isinstance(node, dict):
         raise InvalidNode("a node is a JSON object")
     kind = node.get("kind")
     if isinstance(kind, str) and kind in _LEVELS:
@@ -193,7 +194,7 @@ def _kind(node: JsonValue, depth: int) -> str:
 
 
 def _id(node: JsonValue) -> int:
-    id_ = node.get("id") if isinstance(node, Mapping) else None
+    id_ = node.get("id") if isinstance(node, dict) else None
     if not isinstance(id_, int) or isinstance(id_, bool) or not 0 <= id_ <= 65_535:
         raise InvalidNode("a node without a valid id")
     return id_
@@ -212,7 +213,7 @@ def _typed_value(
             raise Unreadable("a resource without a value")
         return read_value(declared, node["value"], wanted)
     values = node["values"]
-    if not isinstance(values, Mapping):
+    if not isinstance(values, dict):
         raise Unreadable("the values of a multiple resource are no JSON object")
     if not all(str(key).isascii() and str(key).isdigit() and len(str(key)) <= 5 for key in values):
         raise Unreadable("the ids of a multiple resource's instances are no numbers")
@@ -330,13 +331,13 @@ _FROM_BYTES: Final[dict[ValueType, Callable[[bytes], JsonValue]]] = {
 
 
 def _number(raw: JsonValue) -> float:
-    if raw in _NOT_FINITE:
-        raise Unreadable(f"{raw} is not a finite number, which is all that JSON has")
     if isinstance(raw, str):
+        if raw in _NOT_FINITE:
+            raise Unreadable(f"{raw} is not a finite number, which is all that JSON has")
         if not _NUMBER.fullmatch(raw):
             raise Unreadable("a number is expected")
         raw = float(raw)
-    if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
+    if type(raw) not in _NUMBERS or not math.isfinite(raw):
         raise Unreadable("a finite number is expected")
     return float(raw)
 

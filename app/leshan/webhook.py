@@ -8,7 +8,7 @@ time of sending by the same clock. ``seq`` says that the source preserves order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
 from starlette.requests import ClientDisconnect, Request
@@ -160,7 +160,7 @@ def parse_events(body: JsonValue, sent_millis: int | None, *, notifications_wake
 
 
 def _event(member: JsonValue, where: str, sent_millis: int | None, notifications_wake: bool) -> LeshanEvent | None:
-    if not isinstance(member, Mapping):
+    if not isinstance(member, dict):
         raise Refusal(400, f'{where or "the body"}: an event {{"event": NAME, "data": {{..}}}} is expected')
     for field, kind in (("event", str), ("data", dict)):
         if not isinstance(member.get(field), kind):

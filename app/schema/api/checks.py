@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Hashable
 from functools import cache
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import strawberry
 from strawberry.utils.str_converters import to_camel_case
 
 from app.domain.paths import InvalidPath, LwM2mPath
+from app.domain.values import UNSTORABLE
 from app.schema.errors import bad_input, over_limit
 from app.schema.limits import MAX_NAME, MAX_NAMES, MAX_TAG, MAX_TAGS, Range
 
 T = TypeVar("T")
 Check: TypeAlias = Callable[[Any, str], Any]
 """Returns a value that is not null as it is used, or raises ApiError with the field's path."""
-
-_NUL_OR_SURROGATE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
 def checked_field(check: Check | None = None, *, description: str, default: Any = None, setting: bool = False) -> Any:
@@ -72,7 +70,7 @@ def plain_text(text: str, field: str) -> str:
     """
     if not 1 <= len(text) <= MAX_NAME:
         raise bad_input(f"Invalid length of {len(text)} characters; 1 to {MAX_NAME} are expected.", field)
-    if _NUL_OR_SURROGATE.search(text):
+    if UNSTORABLE.search(text):
         raise bad_input("Invalid character; text without NUL and lone surrogates is expected.", field)
     return text
 
