@@ -47,7 +47,7 @@ def report(
 ) -> None:
     """Add the values of one message to the history, in order of arrival; the greatest by (``at``, arrival) is its
     resource's state."""
-    seq, report_, origin_ = group.seq, group.seq + 1, _ORIGINS[origin]
+    seq, report_, origin_, row = group.seq, group.seq + 1, _ORIGINS[origin], ReadingRow._make
     for sample in samples:
         at, source = _time_of(sample, received_at)
         message = endpoint.id, at, received_at, group.now, report_
@@ -57,7 +57,7 @@ def report(
                 number = None
             seq += 1
             value = dump_json(typed.value)
-            group.readings.append(ReadingRow(seq, *message, number, origin_, source, path, typed.type, value))
+            group.readings.append(row((seq, *message, number, origin_, source, path, typed.type, value)))
     group.reported[origin] += seq - group.seq
     group.seq = seq
 
@@ -74,9 +74,10 @@ def latest(readings: Sequence[ReadingRow]) -> Iterable[ReadingRow]:
     """Return the latest reading of each resource by (``at``, arrival): one statement must not change a row twice."""
     found: dict[tuple[int, str], ReadingRow] = {}
     for reading in readings:
-        known = found.setdefault((reading.endpoint_id, reading.path), reading)
-        if known.at <= reading.at:
-            found[reading.endpoint_id, reading.path] = reading
+        resource = reading.endpoint_id, reading.path
+        known = found.get(resource)
+        if known is None or known.at <= reading.at:
+            found[resource] = reading
     return found.values()
 
 
