@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Any, Final, get_args, get_type_hints
 
 from app.domain.enums import Instant, OperationStatus, Presence
@@ -101,8 +101,9 @@ _STATE_COLUMNS: Final = (
     "origin",
     "time_source",
 )
-_STATE_VALUES: Final = itemgetter(*(ReadingRow._fields.index(column) for column in ("seq", *_STATE_COLUMNS)))
-_NEWER: Final = (
+_UPSERT_STATE: Final = (
+    f"INSERT INTO resource_state (id, {', '.join(_STATE_COLUMNS)}) "
+    f"SELECT seq, {', '.join(_STATE_COLUMNS)} FROM reading WHERE {{}} "
     "ON CONFLICT (endpoint_id, path) DO UPDATE SET "
     f"{', '.join(f'{column} = excluded.{column}' for column in _STATE_COLUMNS[2:])} "
     "WHERE resource_state.at <= excluded.at"
@@ -117,7 +118,12 @@ UPDATE_OPERATION: Final = _update("operation", Operation, CHANGING_COLUMNS, "seq
 INSERT_TRANSITION: Final = _insert("transition", TransitionRow, _TRANSITION_COLUMNS)
 INSERT_PRESENCE: Final = _insert("presence_change", PresenceChange, PresenceChange._fields)
 INSERT_READING: Final = _insert("reading", ReadingRow, ReadingRow._fields)
-UPSERT_STATE: Final = _insert("resource_state", ReadingRow, ("id", *_STATE_COLUMNS), _NEWER)
+UPSERT_STATE: Final = Write(
+    _UPSERT_STATE.format("seq = $1 AND stored_at = $2"),
+    _UPSERT_STATE.format("seq = ANY($1::bigint[]) AND stored_at = ($2::bigint[])[1]"),
+)
+"""The states are copied from readings that have just been written, all at the same time: to send them again, column by
+column, took longer than to find them, which needs the partition's time."""
 
 _SAME_TAG: Final = "ON CONFLICT (endpoint_id, tag) DO UPDATE SET overdue = excluded.overdue"
 INSERT_TAG: Final = _insert("endpoint_tag", TagRow, TagRow._fields, _SAME_TAG)
@@ -281,7 +287,7 @@ def _log_entries(group: Group) -> Iterator[Writing]:
     group.logged = True
     yield INSERT_TRANSITION, [_TRANSITION_VALUES(transition) for transition in group.transitions]
     yield INSERT_PRESENCE, group.presence_changes
-    yield UPSERT_STATE, [_STATE_VALUES(reading) for reading in latest(group.readings)]
+    yield UPSERT_STATE, [(reading.seq, reading.stored_at) for reading in latest(group.readings)]
     group.transitions, group.presence_changes, group.readings = [], [], []
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 
 from app.domain.enums import DAY, HOUR, Presence
-from app.models.database import reading
+from app.models.database import migrate, reading
+from app.models.ledger import open_store
+from app.models.ledger.writing import UPSERT_STATE
 from app.models.queries import EndpointCriteria, Interval, ReadingCriteria
 from app.models.queries.access import Statement, on_postgres
 from app.models.queries.readings import latest_statement, page_statement, series_statement
@@ -68,3 +71,23 @@ async def test_readings_are_found_by_their_indexes(many_rows_url: str, analyze: 
             assert named(lines) <= admitted, lines
             assert named(lines), lines
         assert on_postgres() or "SEARCH h USING PRIMARY KEY" in "\n".join(await plan(statements()[4][0]))
+
+
+@pytest.mark.asyncio
+async def test_states_are_copied_by_index_from_the_partition_of_their_time(database_url: str) -> None:
+    """A plan that is made while the partition is empty is used when it is full."""
+    await migrate(database_url)
+    store = open_store(database_url, unsafe=True)
+    await store.open()
+    if store.postgres:
+        rows = await store.fetch(f"EXPLAIN {UPSERT_STATE.at_once}", [1, 2], [time.time_ns() // 1000] * 2)
+    else:
+        rows = await store.fetch(f"EXPLAIN QUERY PLAN {UPSERT_STATE.each}", 1, FIRST)
+    await store.close()
+    text = "\n".join(str(row[0 if store.postgres else 3]) for row in rows)
+    if store.postgres:
+        assert "Seq Scan" not in text
+        assert named(text.splitlines()) == {"ix_reading_seq"}
+        assert len({*re.findall(r"reading_\d{8}", text)}) == 1
+    else:
+        assert "INTEGER PRIMARY KEY" in text
