@@ -58,13 +58,14 @@ class Sweeper:
         self._timing = timing
         self._ledger, self._client, self._clock = ledger, client, clock
         self._inquirer, self._watch, self._withdrawer = inquirer, watch, withdrawer
+        self._has_turn = asyncio.Event()
 
     async def run(self) -> None:
         """Sweep, probe, apply observation rules and prune forever."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._every(self._timing.sweep, self._sweep))
             tasks.create_task(self._every(self._timing.sweep, self._probe))
-            tasks.create_task(self._every(self._timing.sweep, self._apply_rules))
+            tasks.create_task(self._every(0, self._apply_rules))
             tasks.create_task(self._every(self._timing.aggregate, self._aggregate))
             tasks.create_task(self._every(self._timing.prune, self._prune))
 
@@ -85,6 +86,7 @@ class Sweeper:
     async def _sweep(self) -> None:
         """Sweep in short transactions, with pauses in which other commands are written."""
         if await due_for_sweep(self._ledger.server_id, self._timing.sweep, self._clock):
+            self._has_turn.set()
             sweep = self._ledger.submit(Sweep())
             _, _, more = await asyncio.gather(self._inquirer.take_lost(), self._withdrawer.withdraw(), sweep)
             while more:
@@ -103,7 +105,11 @@ class Sweeper:
             await self._ledger.submit(Probed(probe.healthy, probe.detail))
 
     async def _apply_rules(self) -> None:
-        """Apply observation rules in short transactions, with pauses. After a wake the ledger does so once, at once."""
+        """Apply observation rules in short transactions, with pauses, at the turn of this process to sweep, so that the
+        other processes do not read whether they are due. No sweep waits for this. After a wake the ledger does so once,
+        at once."""
+        await self._has_turn.wait()
+        self._has_turn.clear()
         more = await rules_due(self._ledger.server_id, self._clock)
         while more:
             more = await self._ledger.submit(ApplyRules())
