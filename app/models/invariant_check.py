@@ -10,7 +10,7 @@ late for a moment, because a slot was freed or a breaker closed just then.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -68,18 +68,17 @@ async def violations(
     """
     async with reading_slowly(database_url) as reader:
         checker = _Checker(reader, now, max_in_flight, aggregate_retention, recent_only)
-        found = [
-            (invariant, await checker.breaches(invariant))
+        found = await checker.breaches(
+            invariant
             for invariant in (*INVARIANTS, *READING_INVARIANTS, *RULE_INVARIANTS)
             if not (restored and invariant.of_lateness)
-        ]
-        if any(violators for invariant, violators in found if invariant.of_lateness):
+        )
+        late = [invariant for invariant, violators in found.items() if invariant.of_lateness and violators]
+        if late:
             await pause()
-            found = [
-                (invariant, await checker.still(invariant, violators) if invariant.of_lateness else violators)
-                for invariant, violators in found
-            ]
-    return [invariant.named(who) for invariant, violators in found for who in violators]
+            for invariant in late:
+                found[invariant] = await checker.still(invariant, found[invariant])
+    return [invariant.named(who) for invariant, violators in found.items() for who in violators]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +89,28 @@ class _Checker:
     aggregate_retention: Instant
     recent_only: bool
 
-    async def breaches(self, invariant: Invariant) -> list[Any]:
-        """Return the violators of this invariant, at most :data:`MOST`."""
-        found: list[Any] = []
-        values = await self._given(invariant)
-        async for bounds in self._pieces(invariant.walk):
-            most = "" if invariant.judge else f" LIMIT {MOST - len(found)}"
-            rows = await self._rows(f"{invariant.sql}{most}", [*bounds, *values])
-            violators = [row["who"] for row in rows]
-            found += await self._judged(invariant.judge, violators, MOST - len(found)) if invariant.judge else violators
-            if len(found) >= MOST:
-                break
+    async def breaches(self, invariants: Iterable[Invariant]) -> dict[Invariant, list[Any]]:
+        """Return the violators of each invariant, at most :data:`MOST`. The invariants with the same walk are checked
+        in each of its pieces, so its keys are read once."""
+        found: dict[Invariant, list[Any]] = {invariant: [] for invariant in invariants}
+        for walk in dict.fromkeys(invariant.walk for invariant in found):
+            unfinished = [invariant for invariant in found if invariant.walk is walk]
+            given = {invariant: await self._given(invariant) for invariant in unfinished}
+            async for bounds in self._pieces(walk):
+                for invariant in unfinished:
+                    values = [*bounds, *given[invariant]]
+                    found[invariant] += await self._violators(invariant, values, MOST - len(found[invariant]))
+                unfinished = [invariant for invariant in unfinished if len(found[invariant]) < MOST]
+                if not unfinished:
+                    break
         return found
+
+    async def _violators(self, invariant: Invariant, values: list[Any], most: int) -> list[Any]:
+        """Return at most ``most`` violators in the piece that begins these values."""
+        limit = "" if invariant.judge else f" LIMIT {most}"
+        rows = await self._rows(f"{invariant.sql}{limit}", values)
+        violators = [row["who"] for row in rows]
+        return await self._judged(invariant.judge, violators, most) if invariant.judge else violators
 
     async def _judged(self, judge: Judge, suspects: Sequence[int], most: int) -> list[Any]:
         """Return at most ``most`` violators among the suspects, whose rows are read one suspect at a time."""
@@ -116,7 +125,7 @@ class _Checker:
     async def still(self, invariant: Invariant, violators: Sequence[Any]) -> list[Any]:
         """Return those of the former violators that violate the invariant now."""
         if invariant.judge is not None:
-            return [who for who in await self.breaches(invariant) if who in violators]
+            return [who for who in (await self.breaches([invariant]))[invariant] if who in violators]
         values = await self._given(invariant)
         sql = f"SELECT who FROM ({invariant.sql}) late WHERE who = ${len(values) + 1}"
         return [who for who in violators if await self._rows(sql, [*values, who])]
