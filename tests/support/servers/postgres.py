@@ -18,6 +18,7 @@ from pathlib import Path
 
 import asyncpg
 
+from tests.support.memory import memory_folder
 from tests.support.servers.process import Account, Server, account_arguments, start
 
 FAST = (
@@ -30,9 +31,6 @@ FAST = (
 )
 """Settings for tests only, never for a benchmark: no data survives a crash of the machine. The data is in memory, where
 there is enough: every test copies a database of 300 files."""
-
-_MEMORY = Path("/dev/shm")
-_MEMORY_BYTES = 4 << 30
 
 _COMMON = (
     "listen_addresses=",
@@ -130,7 +128,7 @@ def postgres(options: Sequence[str] = FAST) -> Iterator[PostgresServer]:
         FileNotFoundError: there are no binaries.
     """
     account = _account()
-    with _home(account, _memory() if options is FAST else None) as home:
+    with _home(account, memory_folder() if options is FAST else None) as home:
         programs = _reachable(_required_binaries(), home, account)
         _initialise(programs, home, account)
         arguments = _arguments(programs, home, options)
@@ -186,12 +184,6 @@ def _copy_from(source: PostgresServer, programs: Path, home: Path) -> None:
         home,
         source.account,
     )
-
-
-def _memory() -> Path | None:
-    """Return a folder in memory with enough free space, or None."""
-    enough = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free >= _MEMORY_BYTES
-    return _MEMORY if enough else None
 
 
 def _start(arguments: Sequence[str | Path], home: Path, account: Account | None) -> Server:
