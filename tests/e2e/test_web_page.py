@@ -20,6 +20,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, Request, WebSock
 
 from app.schema.trusted_documents import SHIPPED, TrustedDocuments
 from tests.support.api import Api, write
+from tests.support.waiting import BOUND, eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio]
 
@@ -33,8 +34,10 @@ CHROMIUM_FLAGS: Final = [
     "--disable-component-update",
     "--disable-sync",
 ]
-BOUND_MS: Final = 15_000
-"""Milliseconds to wait for a condition of the page."""
+BOUND_MS: Final = BOUND * 1_000
+"""Milliseconds to wait for a condition of the page; also where no time is given."""
+
+expect.set_options(timeout=BOUND_MS)
 
 PROVISION: Final = "mutation ($name: String!) { provisionEndpoint(name: $name) { name } }"
 
@@ -146,8 +149,12 @@ async def test_graphiql_runs_a_query_and_a_subscription_under_its_policy(watched
     await page.goto(f"{api.url}/graphql?q={subscription}")
     await page.get_by_role("button", name="Execute query (Ctrl-Enter)").click()
     await expect(page.locator(".graphiql-spinner")).to_be_visible(timeout=BOUND_MS)
-    await api.create(write(name, "/5/0/1", "https://url.com/fw.bin"))
-    await expect(page.locator(".result-window")).to_contain_text("QUEUED", timeout=BOUND_MS)
+
+    async def received() -> bool:  # the spinner is visible before the server has subscribed
+        await api.create(write(name, "/5/0/1", "https://url.com/fw.bin"))
+        return "QUEUED" in (await page.locator(".result-window").text_content() or "")
+
+    await eventually(received, "the subscription shows a transition", every=0.5)
     assert watched.complaints == []
 
 
