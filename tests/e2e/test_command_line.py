@@ -33,8 +33,9 @@ VERBS = ("serve", "api", "dispatch", "bridge", "migrate", "check", "aggregate", 
 
 
 @pytest.fixture
-def own_processes(tmp_path: Path, processes_in: ProcessesIn) -> Iterator[Processes]:
-    """Processes of one test, started by their command."""
+def commands(tmp_path: Path, processes_in: ProcessesIn) -> Iterator[Processes]:
+    """Processes of one test, started by their command: for the start and the end of a process. The other tests fork
+    theirs (``own_processes``), which run the same command line without the cost of its imports."""
     with processes_in(tmp_path, Command()) as group:
         yield group
 
@@ -44,8 +45,8 @@ def sqlite(tmp_path: Path) -> str:
     return f"sqlite://{tmp_path / 'reveille.db'}"
 
 
-def test_help_names_every_verb(own_processes: Processes) -> None:
-    done = own_processes.run("--help")
+def test_help_names_every_verb(commands: Processes) -> None:
+    done = commands.run("--help")
     assert done.returncode == 0
     assert [verb for verb in VERBS if verb not in done.stdout] == []
 
@@ -284,9 +285,9 @@ def _refused(group: Processes, process: Process) -> bool:
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_all_processes_in_order(own_processes: Processes, sqlite: str, how: signal.Signals) -> None:
+def test_a_signal_stops_all_processes_in_order(commands: Processes, sqlite: str, how: signal.Signals) -> None:
     """While the event stream is open, a browser keeps its connection, and another peer never completes its request."""
-    process = own_processes.start("serve", database_url=sqlite, simulate_devices=2)
+    process = commands.start("serve", database_url=sqlite, simulate_devices=2)
     address = urlsplit(process.url)
     with (
         loopback.Client(base_url=process.url, timeout=BOUND) as kept,
@@ -299,8 +300,8 @@ def test_a_signal_stops_all_processes_in_order(own_processes: Processes, sqlite:
     assert "stopping" in process.log
 
 
-def test_a_signal_while_it_starts_ends_it_in_order(own_processes: Processes, sqlite: str) -> None:
-    process = own_processes.spawn("serve", database_url=sqlite)
-    own_processes.until(process, lambda: "simulator" in process.log)
+def test_a_signal_while_it_starts_ends_it_in_order(commands: Processes, sqlite: str) -> None:
+    process = commands.spawn("serve", database_url=sqlite)
+    commands.until(process, lambda: "simulator" in process.log)
     assert process.end() == 0
     assert "Traceback" not in process.log
