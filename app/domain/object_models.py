@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Final, TypeAlias
 
 from app.domain.enums import ValueType
@@ -67,12 +67,14 @@ VERSION: Final = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
 
 _LINK: Final = re.compile(r"/(?:.*/)?([0-9]{1,5})")
 _INSTANCE_LINK: Final = re.compile(r"/(?:.*/)?([0-9]{1,5})/([0-9]{1,5})")
+_RESOURCE_FIELDS: Final = tuple(field.name for field in fields(ResourceModel))
 
 
 def model_to_json(model: ObjectModel) -> dict[str, JsonValue]:
     """Return a model in a plain form for storing, which :func:`model_from_json` reads back."""
     resources = [
-        {**asdict(resource), "type": str(resource.type) if resource.type else None}
+        {name: getattr(resource, name) for name in _RESOURCE_FIELDS}
+        | {"type": str(resource.type) if resource.type else None}
         for resource in model.resources.values()
     ]
     # apart from the resources: a version that does not know descriptions reads these rows, too

@@ -79,8 +79,8 @@ class SimulatedWorld(World):
     """
 
     simulator: Simulator
-    settings: Settings
     timing: Timing
+    settings: Settings = field(init=False)
     ahead: Instant = 0
     _port: int = 0
     _serving: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
@@ -100,7 +100,7 @@ class SimulatedWorld(World):
         """Run a world with these devices, none of them registered. ``simulated`` are settings of the simulator, the
         rest are ours. At the end of the test the invariants are checked."""
         config = SimulatorConfig.manual(*(devices or ("dev",)), **(simulated or {}))
-        world = cls(Simulator(config), Settings(database_url=database_url), timing)
+        world = cls(Simulator(config), timing)
         await world.leshan_up()
         world.settings = Settings(database_url=database_url, leshan_url=world.simulator.url, **settings)
         world.simulator.add(WITNESS, queue_mode=False)
