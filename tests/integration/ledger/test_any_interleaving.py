@@ -327,6 +327,6 @@ async def _all(futures: list[Any]) -> list[Any]:
 def test_any_interleaving_follows_the_lifecycle_table(database_url: str) -> None:
     machine = type("Here", (Ledgers,), {"url": database_url})
     bounded = settings(
-        max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck), database=None
+        max_examples=12, stateful_step_count=63, deadline=None, suppress_health_check=list(HealthCheck), database=None
     )
     run_state_machine_as_test(machine, settings=bounded)

@@ -277,6 +277,6 @@ def same_instance(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 def test_a_device_that_can_be_called_is_called(database_url: str) -> None:
     machine = type("Here", (Histories,), {"url": database_url})
     bounded = settings(
-        max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck), database=None
+        max_examples=30, stateful_step_count=80, deadline=None, suppress_health_check=list(HealthCheck), database=None
     )
     run_state_machine_as_test(machine, settings=bounded)
