@@ -52,6 +52,7 @@ class SqliteDatabases:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._images: dict[str, bytes] = {}
 
     async def make_template(self, name: str, source: str | None = None) -> str:
         if source is not None:
@@ -75,9 +76,12 @@ class SqliteDatabases:
         return self._folder / f"{name}.db"
 
     def _copy(self, template: str, file: Path) -> None:
-        """Copy with SQLite itself: in WAL mode a part of the template may still be in the file beside it."""
-        with closing(sqlite3.connect(self._file(template))) as source, closing(sqlite3.connect(file)) as target:
-            source.backup(target)
+        """Read the template at its first copy, with SQLite itself: in WAL mode a part of it may still be in the file
+        beside it."""
+        if template not in self._images:
+            with closing(sqlite3.connect(self._file(template))) as source:
+                self._images[template] = source.serialize()
+        file.write_bytes(self._images[template])
 
     @staticmethod
     def _url(file: Path) -> str:
