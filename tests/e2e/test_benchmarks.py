@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.site import FORKED
 from tests.support.processes import ROOT, environment
 from tests.support.servers.databases import KIND
 from tests.support.waiting import BOUND
@@ -19,11 +20,12 @@ from tests.support.waiting import BOUND
 pytestmark = [pytest.mark.database, pytest.mark.slow, pytest.mark.timeout(4 * BOUND)]
 
 
-def run(*arguments: str) -> str:
+def run(*arguments: str, forked: bool = False) -> str:
+    """Run a program; return its output. ``forked`` saves the imports of all but one of Reveille's processes."""
     done = subprocess.run(
         [sys.executable, "-m", *arguments],
         cwd=ROOT,
-        env=environment({}),
+        env=environment({}) | ({FORKED: "1"} if forked else {}),
         capture_output=True,
         text=True,
         timeout=3 * BOUND,

@@ -26,7 +26,7 @@ def servers() -> None:
 @pytest.mark.database
 def test_cursors_remain_valid_while_old_rows_are_pruned() -> None:
     sizes = ("--operations", "3000", "--wakes", "10", "--most", "200")
-    assert WELL in run("bench.scale.prune", "--database", KIND, *sizes)
+    assert WELL in run("bench.scale.prune", "--database", KIND, *sizes, forked=True)
 
 
 @pytest.mark.database
@@ -45,7 +45,7 @@ def test_the_check_reports_a_violation_at_the_end_of_the_table() -> None:
 @pytest.mark.parametrize("mode", ["M18", "reveille"])
 def test_reconciling_reports_only_missing_devices_as_offline(mode: str) -> None:
     sizes = ("--registrations", "1500", "--gone", "7")
-    output = run("bench.scale.reconcile", "--mode", mode, *sizes)
+    output = run("bench.scale.reconcile", "--mode", mode, *sizes, forked=True)
     assert WELL in output
     assert re.search(r"reported OFFLINE\s*│ 7 of 7 that are", output)
 
