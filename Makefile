@@ -62,8 +62,11 @@ migrate: $(INSTALLED) ## migrate the database of REVEILLE_DATABASE_URL to the cu
 
 .PHONY: test
 test: ## run all tests on SQLite, and beside them those that use a database on PostgreSQL
-	@$(MAKE) --jobs=3 test-bytecode $(if $(NPM),$(CLIENTS)) $(if $(MAVEN),leshan-build)
+	@$(MAKE) --jobs=3 test-ready
 	@$(MAKE) --jobs=2 --keep-going test-sqlite test-postgres
+
+.PHONY: test-ready
+test-ready: test-bytecode $(if $(NPM),$(CLIENTS)) $(if $(MAVEN),leshan-build) # what the tests need, built once
 
 .PHONY: test-bytecode
 test-bytecode: $(INSTALLED_DEV) # otherwise each of pytest's processes would compile all tests in a new clone
