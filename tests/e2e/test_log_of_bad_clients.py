@@ -13,6 +13,7 @@ from websockets.typing import Subprotocol
 
 from tests.support.process_fixtures import ProcessesIn
 from tests.support.processes import Process
+from tests.support.waiting import BOUND
 
 TOKEN = "a-token-of-a-viewer-0123456789"
 MANY = 50
@@ -40,7 +41,7 @@ def test_text_that_is_not_utf_8_writes_a_line_without_a_traceback(served: Proces
         with _connected(served) as websocket:
             websocket.send(b"\xff\xfe", text=True)
             with pytest.raises(ConnectionClosed) as closed:
-                websocket.recv(timeout=10)
+                websocket.recv(timeout=BOUND)
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == 1007
     written = served.log[before:]
@@ -78,4 +79,4 @@ def _answer(served: Process) -> None:
     """Send a separate request, which is answered after the earlier ones were read."""
     with _connected(served) as websocket:
         websocket.send('{"type": "connection_init"}')
-        assert "connection_ack" in str(websocket.recv(timeout=10))
+        assert "connection_ack" in str(websocket.recv(timeout=BOUND))

@@ -40,6 +40,7 @@ from app.models.ledger.commands import Command, Phase
 from app.models.ledger.group import Group
 from app.models.ledger.store import STATEMENT_SECONDS, Store, StoreUnavailable
 from tests.support.ledger import LOST, SUCCESS, LedgerWorld, LosingStore, new, registered
+from tests.support.waiting import BOUND
 
 pytestmark = pytest.mark.asyncio
 
@@ -360,7 +361,7 @@ async def test_the_ledger_closes_although_the_database_is_unresponsive(
     first = ledger.enqueue(IngestEvents([DecodedEvent(registered("d"))]))
     await store.asked.wait()
     second = ledger.enqueue(IngestEvents([DecodedEvent(registered("e"))]))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(BOUND):
         await ledger.close()
     for waiting in (first, second):
         with pytest.raises(LedgerUnavailable):

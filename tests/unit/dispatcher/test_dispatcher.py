@@ -18,6 +18,7 @@ from app.domain.operations import OperationRequest
 from app.models.ledger import Claim, Claimed, LedgerUnavailable, Release
 from app.models.ledger.outage import Outage
 from app.timing import Timing
+from tests.support.waiting import BOUND
 
 pytestmark = pytest.mark.asyncio
 
@@ -46,7 +47,7 @@ class Ledger:
         return True
 
     async def next_claim(self) -> tuple[Claim, asyncio.Future[Any]]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(BOUND):
             await self.asked.wait()
         self.asked.clear()
         return self.claims[-1]
@@ -88,7 +89,7 @@ async def test_it_stops_although_the_database_does_not_answer_its_claim() -> Non
     running.cancel()
     await asyncio.sleep(0)
     answer.set_exception(LedgerUnavailable("the database is away"))
-    done, _ = await asyncio.wait([running], timeout=10)
+    done, _ = await asyncio.wait([running], timeout=BOUND)
     assert done
     assert running.cancelled()
 
@@ -104,7 +105,7 @@ async def test_a_claim_whose_answer_was_lost_is_recovered_by_its_token() -> None
     again, answer = await ledger.next_claim()
     assert (again.token, again.slots) == (first.token, 0)
     answer.set_result([ONE])
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(BOUND):
         claimed, since = await runner.ran
     assert claimed is ONE
     assert since <= asked_before
@@ -181,7 +182,7 @@ async def test_operations_claimed_while_it_stops_are_released() -> None:
     while not dispatcher._stopping:  # noqa: ASYNC110 - no event signals it
         await asyncio.sleep(0)
     ledger.answer_all([ONE])
-    await asyncio.wait([running], timeout=10)
+    await asyncio.wait([running], timeout=BOUND)
     assert running.cancelled()
     assert ledger.released == [Release(ONE.seq, ONE.attempt)]
     assert not runner.ran.done()
@@ -199,7 +200,7 @@ async def test_claimed_operations_that_have_not_begun_are_released_at_the_stop()
     answer.set_result([replace(ONE, seq=seq) for seq in range(100)])
     await asyncio.sleep(0)
     running.cancel()
-    await asyncio.wait([running], timeout=10)
+    await asyncio.wait([running], timeout=BOUND)
     released = [release.operation_seq for release in ledger.released]
     assert released
     assert sorted(ran + released) == list(range(100))
@@ -219,7 +220,7 @@ async def test_operations_of_a_lost_claim_are_released_when_it_stops() -> None:
     again, answer = await ledger.next_claim()
     assert (again.token, again.slots) == (first.token, 0)
     answer.set_result([ONE])
-    await asyncio.wait([running], timeout=10)
+    await asyncio.wait([running], timeout=BOUND)
     assert ledger.released == [Release(ONE.seq, ONE.attempt)]
     assert not runner.ran.done()
 
@@ -231,7 +232,7 @@ async def test_it_stops_although_the_database_is_unresponsive() -> None:
     dispatcher.claim()
     await ledger.next_claim()
     running.cancel()
-    await asyncio.wait([running], timeout=10)
+    await asyncio.wait([running], timeout=BOUND)
     assert running.cancelled()
 
 
@@ -253,7 +254,7 @@ async def test_an_open_call_keeps_its_lease_and_does_not_block_the_stop() -> Non
     await runner.ran
     (attempt,) = [task for task in asyncio.all_tasks() if task.get_name() == f"attempt {ONE.id}"]
     running.cancel()
-    await asyncio.wait([running, attempt], timeout=10)
+    await asyncio.wait([running, attempt], timeout=BOUND)
     assert running.cancelled()
     assert attempt.cancelled()
     assert ledger.released == [], "nobody knows what became of it: its lease will say so"

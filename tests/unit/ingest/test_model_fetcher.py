@@ -20,7 +20,7 @@ from app.ingest.model_fetcher import (
 )
 from app.leshan.registrations import LeshanUnavailable
 from app.models.object_models import ObjectModelCache
-from tests.support.waiting import eventually
+from tests.support.waiting import BOUND, eventually
 
 pytestmark = pytest.mark.asyncio
 
@@ -56,7 +56,7 @@ async def test_a_model_that_cannot_be_stored_does_not_stop_the_others() -> None:
     fetcher.want("one", {3: "1.1"})
     fetcher.want("two", {5: "1.0"})
     fetching = asyncio.create_task(fetcher._fetch())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(BOUND):
         await ledger.refused.wait()
     assert leshan.asked == ["one", "two"]
     fetching.cancel()
