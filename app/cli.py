@@ -272,9 +272,9 @@ def _time(instant: int) -> str:
 
 def _exclude_optional_packages() -> None:
     """Let the imports of these packages fail: libraries use them if they are installed, for features that a process
-    does not need. They take 6 MiB: Rich (structlog and httpx, for tracebacks and a command line; ``reveille ops`` needs
-    it), watchfiles (uvicorn's reload), and greenlet (structlog's contexts)."""
-    for package in ("rich", "watchfiles", "greenlet"):
+    does not need. They take 6 MiB: Rich and Pygments (structlog's tracebacks, httpx's command line), watchfiles
+    (uvicorn's reload) and greenlet (structlog's contexts). ``reveille ops`` and its like need Rich, and keep it."""
+    for package in ("rich", "pygments", "watchfiles", "greenlet"):
         sys.modules.setdefault(package, None)  # type: ignore[arg-type] # documented: None ends an import
 
 

@@ -10,7 +10,6 @@ from contextlib import AbstractAsyncContextManager
 
 from app.bus.contract import Bus, BusHealth, Channel, Subscription
 from app.bus.memory import memory_bus
-from app.bus.redis import redis_bus
 
 __all__ = ["Bus", "BusHealth", "Channel", "Subscription", "open_bus"]
 
@@ -20,4 +19,9 @@ def open_bus(url: str) -> AbstractAsyncContextManager[Bus]:
 
     Entering never waits for Redis: a bus that is not connected yet delivers nothing, and its health says so.
     """
-    return memory_bus() if url.startswith("memory:") else redis_bus(url)
+    if url.startswith("memory:"):
+        return memory_bus()
+    # deferred: the address decides, and redis-py takes 9 MiB
+    from app.bus.redis import redis_bus  # noqa: PLC0415
+
+    return redis_bus(url)

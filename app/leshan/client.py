@@ -22,7 +22,7 @@ from app.domain.object_models import ObjectModel
 from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.leshan.answers import outcome_of, readable_text
-from app.leshan.bounded import parse_json, pieces_of
+from app.leshan.bounded import parse_json
 from app.leshan.content_formats import Unwritable
 from app.leshan.events import UnreadableEvent, registration_of
 from app.leshan.object_models import InvalidModels, parse_object_specs
@@ -38,6 +38,7 @@ from app.leshan.requests import (
     probe_request,
     request_for,
 )
+from app.leshan.response_pieces import pieces_of
 from app.leshan.server_info import STOCK, ServerInfo, read_server_info, reads_types
 from app.leshan.transport import ACCEPT, WITHOUT_TLS, PooledTransport, Transport, tls_context
 

@@ -20,9 +20,10 @@ from httpx_sse import EventSource, ServerSentEvent, SSEError
 
 from app.domain.events import LeshanEvent
 from app.domain.values import JsonValue
-from app.leshan.bounded import parse_json, pieces_of
+from app.leshan.bounded import parse_json
 from app.leshan.events import UnknownEvent, UnreadableEvent, parse_event
 from app.leshan.registrations import server_millis
+from app.leshan.response_pieces import pieces_of
 
 HEARTBEAT_SECONDS: Final = 30.0
 """Silence after which the stream is taken as dead; Leshan's heartbeat comes every 10 seconds."""

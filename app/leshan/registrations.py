@@ -17,9 +17,9 @@ import structlog
 
 from app.domain.events import Registration
 from app.domain.values import JsonValue
-from app.leshan.bounded import pieces_of
 from app.leshan.events import UnreadableEvent, registration_of
 from app.leshan.requests import LeshanRequest, clients_request
+from app.leshan.response_pieces import pieces_of
 
 PAGE: Final = 1_000
 

@@ -19,7 +19,7 @@ import pytest
 from app.domain.enums import OperationKind
 from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
-from app.leshan import bounded, client, connection, event_stream, registrations
+from app.leshan import client, connection, event_stream, registrations, response_pieces
 from app.leshan.answers import read_answer
 from app.leshan.bounded import MAX_CONTAINERS, parse_json
 from app.leshan.client import LeshanClient
@@ -323,7 +323,7 @@ async def test_chunks_of_one_byte_do_not_block_other_tasks(monkeypatch: pytest.M
         running = asyncio.create_task(other())
         assert await _first_event(leshan) is not None
         running.cancel()
-    assert next(turns) > 20_000 // bounded.TURN
+    assert next(turns) > 20_000 // response_pieces.TURN
 
 
 def _in_bytes(end: bytes) -> Iterator[bytes]:

@@ -1,0 +1,69 @@
+"""Each role's process loads what it uses: a package that only another role needs costs it memory and time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Final
+
+import pytest
+
+from tests.support.processes import ROOT, environment
+
+OPTIONAL: Final = {"rich", "pygments", "watchfiles", "greenlet"}
+"""Packages that libraries load if they are installed: a process excludes them, a short command does not."""
+
+NEVER: Final = {"aerich", "tortoise", "redis", *OPTIONAL}
+"""Packages that no process loads at its start, unless a revision has to be applied or the bus is Redis."""
+
+GRAPHQL: Final = {"strawberry", "graphql", "app.schema", "app.web"}
+CALLS: Final = {"app.dispatcher.dispatcher", "app.dispatcher.runner", "app.leshan.client", "ijson", "httpx"}
+
+FORBIDDEN: Final[dict[str, set[str]]] = {
+    "app.entrypoints.api": NEVER | CALLS | {"simulator"},
+    "app.entrypoints.dispatch": NEVER | GRAPHQL | {"simulator", "httpx_sse", "app.ingest.stream_bridge"},
+    "app.entrypoints.bridge": NEVER | GRAPHQL | {"simulator", "app.dispatcher.dispatcher", "app.dispatcher.runner"},
+    "app.entrypoints.serve": NEVER,
+    "app.entrypoints.aggregate": NEVER - {"rich", "pygments", "watchfiles", "greenlet"} | GRAPHQL | CALLS,
+    "app.operator_cli.commands": NEVER - {"rich"}
+    | GRAPHQL
+    | CALLS
+    | {"httpx", "pydantic", "app.settings", "structlog"},
+}
+"""The packages and modules that a role's process must not load, by the module that its command imports."""
+
+PROCESSES: Final = (
+    "app.entrypoints.api",
+    "app.entrypoints.dispatch",
+    "app.entrypoints.bridge",
+    "app.entrypoints.serve",
+)
+PROGRAM: Final = f"""
+import json, sys
+import app.cli
+if sys.argv[1] in {PROCESSES}:
+    app.cli._exclude_optional_packages()
+__import__(sys.argv[1])
+print(json.dumps([name for name, module in sys.modules.items() if module is not None]))
+"""
+
+
+@pytest.mark.parametrize("module", FORBIDDEN)
+def test_a_role_loads_no_package_of_another(module: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", PROGRAM, module],
+        cwd=ROOT,
+        env=environment({}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = {part for name in json.loads(ran.stdout) for part in _prefixes(name)}
+    assert sorted(loaded & FORBIDDEN[module]) == []
+
+
+def _prefixes(name: str) -> list[str]:
+    """Return the names of a module and of the packages that contain it."""
+    parts = name.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
