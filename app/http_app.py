@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute
@@ -52,8 +50,10 @@ class LoopbackOnly:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        headers, client = Headers(scope=scope), scope.get("client")
-        hosts = headers.getlist("host")  # of several, one may be a loopback name, and another the one used elsewhere
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        client = scope.get("client")
+        # of several hosts, one may be a loopback name, and another the one used elsewhere
+        hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
         names_loopback = bool(hosts) and all(is_loopback(_host(host)) for host in hosts)
         if names_loopback and is_direct_loopback(client[0] if client else None, headers):
             await self._app(scope, receive, send)
@@ -80,9 +80,26 @@ async def _client_left(_request: Request, _error: Exception) -> Response:
 _HANDLERS: Final = {ClientDisconnect: _client_left}
 
 
-def application(settings: Settings, routes: Sequence[BaseRoute]) -> Starlette:
-    """Return the application that serves these routes."""
-    middleware = [Middleware(SafeHeaders)]
-    if settings.trusts_loopback and not settings.allow_open:
-        middleware.insert(0, Middleware(LoopbackOnly))
-    return Starlette(routes=list(routes), middleware=middleware, exception_handlers=_HANDLERS)
+class _Direct:
+    """Pass POST requests to some paths to their own applications, and all others to Starlette."""
+
+    def __init__(self, direct: Mapping[str, ASGIApp], others: ASGIApp) -> None:
+        self._direct, self._others = direct, others
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_post = scope["type"] == "http" and scope["method"] == "POST"
+        app = self._direct.get(scope["path"], self._others) if is_post else self._others
+        await app(scope, receive, send)
+
+
+def application(
+    settings: Settings, routes: Sequence[BaseRoute], direct: Mapping[str, ASGIApp] | None = None
+) -> ASGIApp:
+    """Return the application that serves these routes.
+
+    Args:
+        direct: applications by the paths whose POST requests do not pass through Starlette.
+    """
+    starlette = Starlette(routes=list(routes), exception_handlers=_HANDLERS)
+    app = SafeHeaders(_Direct(direct, starlette) if direct else starlette)
+    return LoopbackOnly(app) if settings.trusts_loopback and not settings.allow_open else app

@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Final
 
-from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from app.bus import Channel
 from app.command_error import CommandError
 from app.http_app import application
+from app.leshan.webhook import EVENTS
 from app.models.live import LiveLog
 from app.process import Components
 from app.resources import folder
@@ -62,10 +63,11 @@ def _document_policy(settings: Settings) -> DocumentPolicy:
         raise CommandError(f"REVEILLE_TRUSTED_DOCUMENTS: {error}", 2) from None
 
 
-def web_app(settings: Settings, routes: Sequence[BaseRoute]) -> Starlette:
-    """Return the Starlette application. ``routes`` come first; the web page handles all other paths."""
+def web_app(settings: Settings, routes: Sequence[BaseRoute]) -> ASGIApp:
+    """Return the application. ``routes`` come first; the web page handles all other paths."""
+    direct = {route.path: route.app for route in routes if isinstance(route, Route) and route.path == EVENTS}
     files = [
         Mount(GRAPHIQL_ADDRESS, StaticFiles(directory=GRAPHIQL_FILES)),
         Mount("/", StaticFiles(directory=PAGE, html=True)),
     ]
-    return application(settings, [*routes, *files])
+    return application(settings, [*routes, *files], direct)

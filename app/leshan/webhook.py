@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from app.domain.events import Event, LeshanEvent
 from app.domain.values import JsonValue
@@ -24,11 +23,14 @@ from app.leshan.webhook_http import (
     MAX_OLDER_BODY,
     AdmissionLimiter,
     Batch,
+    Call,
+    CallEnded,
     Form,
     IngestBatch,
     IngestUnavailable,
     Keys,
     Refusal,
+    Reply,
     check_headers,
     check_signature,
     is_local,
@@ -44,7 +46,36 @@ MAX_EVENTS: Final = 1000
 MAX_MILLIS: Final = 2**53
 MAX_DELIVERY_ID: Final = 255
 
-_Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
+_Receive = Callable[[Call], Coroutine[Any, Any, Reply]]
+
+EVENTS: Final = "/leshan/events"
+
+
+class Endpoint:
+    """A route of the webhook as an ASGI application: it answers calls that are refused or cannot be committed, too.
+
+    Most Leshan servers send each event alone, so there is nothing between the HTTP server and :data:`EVENTS` but this
+    (``docs/decisions/0027-webhook-before-starlette.md``).
+    """
+
+    def __init__(self, receive: _Receive) -> None:
+        self._receive = receive
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        reply = await self._reply(Call(scope, receive))
+        await reply.send(send)
+
+    async def _reply(self, call: Call) -> Reply:
+        try:
+            return await self._receive(call)
+        except Refusal as refusal:
+            field = {} if refusal.field is None else {"field": refusal.field}
+            return respond(refusal.status, {"error": refusal.error, **field})
+        except IngestUnavailable:
+            # the log has the reason: a driver's text names hosts and users, and the caller may be unknown
+            return respond(503, {"error": "The events cannot be stored now. Send them again."})
+        except CallEnded:
+            return respond(400, {"error": "the call ended before its body did"})
 
 
 def webhook_routes(
@@ -68,7 +99,7 @@ def webhook_routes(
     limiter = AdmissionLimiter()
     single, composite = _older(ingest, keys, parse_single, limiter), _older(ingest, keys, parse_composite, limiter)
     return [
-        Route("/leshan/events", _events(ingest, keys, notifications_wake, limiter), methods=["POST"]),
+        Route(EVENTS, _events(ingest, keys, notifications_wake, limiter), methods=["POST"]),
         Route("/leshan_api/resource/single", single, methods=["POST"]),
         Route("/leshan_api/resource/composite", composite, methods=["POST"]),
         Route("/w/{token}/leshan_api/resource/single", single, methods=["POST"]),
@@ -76,15 +107,15 @@ def webhook_routes(
     ]
 
 
-def _events(ingest: IngestBatch, keys: Keys, notifications_wake: bool, limiter: AdmissionLimiter) -> _Endpoint:
-    @_refusing
-    async def receive(request: Request) -> Response:
-        headers = request.headers
-        is_signed = check_headers(request, keys)
+def _events(ingest: IngestBatch, keys: Keys, notifications_wake: bool, limiter: AdmissionLimiter) -> Endpoint:
+    @Endpoint
+    async def receive(call: Call) -> Reply:
+        headers = call.headers
+        is_signed = check_headers(call, keys)
         with limiter.admit(verified=not is_signed) as incoming:
-            body = await read_body(request, incoming, MAX_BODY)
+            body = await read_body(call, incoming, MAX_BODY)
             if is_signed:
-                check_signature(request, body, keys)
+                check_signature(call, body, keys)
                 incoming.move_to(limiter.verified)
             members, sent = read_json(body), headers.get("webhook-timestamp", "")
             sent_millis = int(sent) * 1000 if sent.isascii() and sent.isdigit() and len(sent) < 13 else None
@@ -98,20 +129,18 @@ def _events(ingest: IngestBatch, keys: Keys, notifications_wake: bool, limiter: 
     return receive
 
 
-def _older(
-    ingest: IngestBatch, keys: Keys, parse: Callable[[JsonValue], Event], limiter: AdmissionLimiter
-) -> _Endpoint:
-    @_refusing
-    async def receive(request: Request) -> Response:
-        token = request.path_params.get("token")  # only the address can be configured on such a server
+def _older(ingest: IngestBatch, keys: Keys, parse: Callable[[JsonValue], Event], limiter: AdmissionLimiter) -> Endpoint:
+    @Endpoint
+    async def receive(call: Call) -> Reply:
+        token = call.token  # only the address can be configured on such a server
         if token is not None and not (keys.token and same_secret(keys.token, token)):
             raise Refusal(401, "the token in the address is not the webhook's")
         if token is None and (keys.secrets or keys.token or not keys.trust_loopback):
             raise Refusal(401, "the address is /w/TOKEN/leshan_api/.. with the webhook's token")
-        if token is None and not is_local(request):
+        if token is None and not is_local(call):
             raise Refusal(401, "from elsewhere than this machine the address is /w/TOKEN/leshan_api/..")
         with limiter.admit(verified=True) as incoming:
-            body = read_json(await read_body(request, incoming, MAX_OLDER_BODY))
+            body = read_json(await read_body(call, incoming, MAX_OLDER_BODY))
             try:
                 event = parse(body)
             except UnreadableEvent as error:
@@ -120,24 +149,6 @@ def _older(
             return respond(202, {"accepted": 1})
 
     return receive
-
-
-def _refusing(receive: _Endpoint) -> _Endpoint:
-    """Return the endpoint with responses to calls that are refused, or cannot be committed."""
-
-    async def endpoint(request: Request) -> Response:
-        try:
-            return await receive(request)
-        except Refusal as refusal:
-            field = {} if refusal.field is None else {"field": refusal.field}
-            return respond(refusal.status, {"error": refusal.error, **field})
-        except IngestUnavailable:
-            # the log has the reason: a driver's text names hosts and users, and the caller may be unknown
-            return respond(503, {"error": "The events cannot be stored now. Send them again."})
-        except ClientDisconnect:
-            return respond(400, {"error": "the call ended before its body did"})
-
-    return endpoint
 
 
 def parse_events(body: JsonValue, sent_millis: int | None, *, notifications_wake: bool = False) -> list[LeshanEvent]:

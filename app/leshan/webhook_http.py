@@ -13,8 +13,7 @@ from typing import Final, Self, TypeAlias
 
 import orjson
 from standardwebhooks import Webhook, WebhookVerificationError
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from app.domain.events import LeshanEvent
 from app.domain.values import JsonValue
@@ -95,22 +94,63 @@ class Keys:
     trust_loopback: bool = True
 
 
-def is_local(request: Request) -> bool:
+class CallEnded(Exception):
+    """Raised if the caller closed the connection before its body was complete."""
+
+
+class Call:
+    """One call of the webhook: the scope and the body of an ASGI request.
+
+    Attributes:
+        headers: by their names in lower case; of several fields with a name, the first one counts. They are decoded
+            once: Starlette's requests would search and decode them for each look-up.
+        client: address of the caller; None for a Unix socket.
+        token: the one in the address, if any.
+    """
+
+    __slots__ = ("client", "headers", "receive", "token")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.headers: dict[str, str] = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])
+        }
+        client = scope.get("client")
+        self.client: str | None = client[0] if client else None
+        self.token: str | None = scope.get("path_params", {}).get("token")
+        self.receive = receive
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The response to a call: JSON."""
+
+    status: int
+    body: bytes
+
+    async def send(self, send: Send) -> None:
+        """Send it as an ASGI response; a 503 names the time of the retry."""
+        headers = [(b"content-length", b"%d" % len(self.body)), (b"content-type", b"application/json")]
+        if self.status == 503:
+            headers.append((b"retry-after", b"%d" % RETRY_AFTER_SECONDS))
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+def is_local(call: Call) -> bool:
     """Return whether the call comes from this machine itself, and neither through a proxy nor from a web page.
 
     A browser lets any page post to this machine, and sends its origin; no Leshan server is a web page.
     """
-    client = request.client.host if request.client else None
-    return is_direct_loopback(client, request.headers) and "origin" not in request.headers
+    return is_direct_loopback(call.client, call.headers) and "origin" not in call.headers
 
 
-def check_headers(request: Request, keys: Keys) -> bool:
+def check_headers(call: Call, keys: Keys) -> bool:
     """Authenticate the caller by the headers; return whether the body's signature must still be verified.
 
     Raises:
         Refusal: 401. The body does not have to be read.
     """
-    headers = request.headers
+    headers = call.headers
     if keys.token and (token := bearer_token(headers.get("authorization"))):
         if same_secret(keys.token, token):
             return False
@@ -126,22 +166,21 @@ def check_headers(request: Request, keys: Keys) -> bool:
         raise Refusal(401, NO_SIGNATURE)
     if not keys.trust_loopback:
         raise Refusal(401, "no secret and no token is set for the webhook: set one, or remove all tokens")
-    if not is_local(request):
+    if not is_local(call):
         raise Refusal(401, "without a secret or a token events are taken from this machine alone")
     return False
 
 
-def check_signature(request: Request, body: bytes, keys: Keys) -> None:
+def check_signature(call: Call, body: bytes, keys: Keys) -> None:
     """Verify the signature of a complete body.
 
     Raises:
         Refusal: 401.
     """
-    headers = dict(request.headers)
     for secret in keys.secrets:
         # beside its own error the library lets those of a mangled signature, timestamp or body through
         with suppress(WebhookVerificationError, ValueError, OverflowError, OSError):
-            Webhook(secret).verify(body, headers, json_parse=False)
+            Webhook(secret).verify(body, call.headers, json_parse=False)
             return
     raise Refusal(401, NO_SIGNATURE)
 
@@ -223,19 +262,25 @@ class AdmissionLimiter:
         return IncomingBody(self.verified if verified else self.unverified)
 
 
-async def read_body(request: Request, incoming: IncomingBody, most: int) -> bytes:
+async def read_body(call: Call, incoming: IncomingBody, most: int) -> bytes:
     """Read the body: at most ``most`` bytes, within :data:`BODY_SECONDS`.
 
     Raises:
         Refusal: 408, 413, or 503 if the budget is exhausted.
+        CallEnded: the caller closed the connection.
     """
-    length = request.headers.get("content-length", "")
+    length = call.headers.get("content-length", "")
     if length.isdecimal() and int(length[:20]) > most:
         raise Refusal(413, f"A body has at most {most} bytes.")
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS) as incoming.timeout:
-            async for piece in request.stream():
+            more = True
+            while more:
+                message = await call.receive()
+                if message["type"] == "http.disconnect":
+                    raise CallEnded
+                piece, more = message.get("body", b""), message.get("more_body", False)
                 if len(body) + len(piece) > most:
                     raise Refusal(413, f"A body has at most {most} bytes.")
                 if piece:
@@ -263,7 +308,6 @@ def read_json(body: bytes) -> JsonValue:
         raise Refusal(400, f"the body is no JSON: {str(error)[:200]}") from None
 
 
-def respond(status: int, content: Mapping[str, JsonValue]) -> Response:
-    """Return a JSON response; a 503 names the time of the retry."""
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else None
-    return Response(orjson.dumps(content), status, headers, "application/json")
+def respond(status: int, content: Mapping[str, JsonValue]) -> Reply:
+    """Return a JSON response."""
+    return Reply(status, orjson.dumps(content))
