@@ -20,6 +20,8 @@ from typing import Any, Final, cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from app.response_transport import ResponseTransport
+
 MAX_HEAD: Final = 64 * 1024
 """Maximum bytes of the request line and the header fields."""
 
@@ -108,19 +110,6 @@ class ConnectionLimit:
         return is_silent
 
 
-class _CyclesTransport:
-    """The transport of uvicorn's request cycle. Closing it before the request is complete does not lose the response: a
-    socket closed with unread bytes is reset, and the client may discard data that it has not read."""
-
-    def __init__(self, protocol: HttpProtocol) -> None:
-        self._protocol = protocol
-        self.write = protocol.transport.write
-        self.is_closing = protocol.transport.is_closing
-
-    def close(self) -> None:
-        self._protocol.close_after_response()
-
-
 class HttpProtocol(HttpToolsProtocol):
     """One connection. uvicorn creates it through ``Config(http=partial(HttpProtocol, limit=..))``."""
 
@@ -139,7 +128,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))
-        self._cycles_transport = cast(asyncio.Transport, _CyclesTransport(self))
+        self._cycles = ResponseTransport(self.transport, self.loop, self.close_after_response)
         self._enter(_Phase.HEAD)
         self._timer = self.loop.call_later(HEAD_SECONDS, self._time_out)
         self._is_surplus = not self._limit.admit(self, len(self.connections))
@@ -266,7 +255,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.cycle is before:
             return  # an upgrade to WebSocket
-        self.cycle.transport = self._cycles_transport
+        self.cycle.transport = cast(asyncio.Transport, self._cycles)
         self.headers = []  # trailers, which are ignored (RFC 9110, 6.5.1); the request has its own list
         self._body = self._received = 0
         self._enter(_Phase.BODY)
@@ -302,6 +291,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Continue with the next request; a body that the response did not wait for is not read any further."""
         self.server_state.total_requests += 1
+        self._cycles.flush()
         if self._phase is _Phase.BODY:
             self._linger()
         if self._phase is _Phase.CLOSED or self.transport.is_closing():
@@ -313,6 +303,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def close_after_response(self) -> None:
         """Close the connection because the response requires it."""
+        self._cycles.flush()
         if self._phase is _Phase.BODY:
             self._linger()
         else:

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,7 @@ from app.models.ledger import open_store
 from bench.devices import names, provision, wake
 from bench.events import updates
 from bench.measuring import Figure, used_by
-from bench.site import WITHIN, Site, fake_leshan, python, site
+from bench.site import WITHIN, Site, address_of, fake_leshan, python, site
 from bench.size import Size
 from tests.support.processes import ROOT
 
@@ -26,7 +27,7 @@ INSERTS: Final = 1_000
 
 async def measure(kind: str, size: Size) -> list[list[Figure]]:
     """Measure single events and lists, with the bare route for comparison; and the cost of one commit per event."""
-    async with fake_leshan() as leshan, _bare_route() as bare, site(kind) as system:
+    async with fake_leshan() as leshan, bare_route() as bare, site(kind) as system:
         await system.run(leshan, web=True)
         devices = names("heard", size.devices)
         await provision(system.ledger, devices)
@@ -34,14 +35,14 @@ async def measure(kind: str, size: Size) -> list[list[Figure]]:
         return [await _round(system, bare, devices, size.events, number) for number in range(size.rounds)]
 
 
-async def _round(system: Site, bare: str, devices: list[str], events: int, number: int) -> list[Figure]:
+async def _round(system: Site, bare: BareRoute, devices: list[str], events: int, number: int) -> list[Figure]:
     assert system.web is not None
     figures = [Figure("one INSERT a transaction", await _inserts(system), "/s")]
     for index, batch in enumerate(BATCHES):
         # updates that are new, in every round and for every size of batch
         first = (number * len(BATCHES) + index) * events
         bodies = posted(devices, first, events, batch)
-        least = await post(bare, bodies)
+        least = await post(bare.address, bodies)
         cpu = used_by([system.web.pid]).cpu
         seconds = await post(f"{system.web.url}/leshan/events", bodies)
         cpu = used_by([system.web.pid]).cpu - cpu
@@ -100,11 +101,20 @@ async def _inserts(system: Site) -> float:
     return INSERTS / seconds
 
 
+@dataclass(frozen=True, slots=True)
+class BareRoute:
+    """The process of the bare route."""
+
+    pid: int
+    address: str
+
+
 @asynccontextmanager
-async def _bare_route() -> AsyncIterator[str]:
+async def bare_route() -> AsyncIterator[BareRoute]:
+    """Run the bare route."""
     with tempfile.TemporaryDirectory(prefix="reveille-bench-") as own:
         server = python("bench.bare_route", folder=Path(own))
         try:
-            yield server.log.read_text().partition("address=")[2].split()[0] + "/leshan/events"
+            yield BareRoute(server.process.pid, f"{address_of(server)}/leshan/events")
         finally:
             server.stop()

@@ -64,10 +64,14 @@ async def _database(server: PostgresServer, name: str) -> str:
     return await server.create(name)
 
 
-def _start(root: Path, folder: Path, role: str, settings: Mapping[str, object]) -> Started:
+def command_of(root: Path) -> Command:
+    """Return the command ``reveille`` of a clone."""
     program = f"import sys; sys.path[:0] = [{str(root)!r}]; from app.cli import main; main()"
-    command = Command((sys.executable, "-c", program))
-    processes = Processes(folder, command)
+    return Command((sys.executable, "-c", program))
+
+
+def _start(root: Path, folder: Path, role: str, settings: Mapping[str, object]) -> Started:
+    processes = Processes(folder, command_of(root))
     started = time.perf_counter()
     try:
         process = processes.spawn(role, **settings)
