@@ -55,7 +55,7 @@ class Endpoint:
     """A route of the webhook as an ASGI application: it answers calls that are refused or cannot be committed, too.
 
     Most Leshan servers send each event alone, so there is nothing between the HTTP server and :data:`EVENTS` but this
-    (``docs/decisions/0027-webhook-before-starlette.md``).
+    (``docs/decisions/0028-webhook-before-starlette.md``).
     """
 
     def __init__(self, receive: _Receive) -> None:
