@@ -24,7 +24,7 @@ from tests.support.servers.postgres import PostgresServer, postgres
 from tests.support.servers.valkey import valkey
 
 ROLES: Final = ("api", "dispatch", "bridge", "serve")
-REST_SECONDS: Final = 3.0
+REST_SECONDS: Final = 1.0
 """Seconds after the start at which a process's memory is read."""
 
 
