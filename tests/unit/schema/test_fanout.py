@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from app.models.cursors import log_cursor
 from app.schema.execution.schema import schema
 from app.schema.limits import MAX_QUEUED, MAX_RESPONSE
 from app.schema.transport.fanout import Ended, Fanout, SharedSubscriber, SubscribeRequest
+from app.schema.trusted_documents import DocumentPolicy
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -17,7 +19,7 @@ WITH_VARIABLE = "subscription($after: String) { operationTransitions(after: $aft
 
 
 async def shareable(query: str, variables: dict[str, Any] | None = None, name: str | None = None) -> bool:
-    services: Any = None
+    services: Any = SimpleNamespace(document_policy=DocumentPolicy())
     return await Fanout(schema, services).shareable(SubscribeRequest(query, variables, name))
 
 
