@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
+import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -15,10 +17,13 @@ from starlette.routing import Route
 
 from app.bus import BusHealth
 from app.domain.enums import SECOND
+from app.gauges import GAUGE_SECONDS, Gauges
 from app.models.ledger.rows import NOT_OPEN
 from app.models.queries import Lane, PauseView, ServerView, pauses, reading_through, server_view
 from app.security import bearer_token
-from app.telemetry import BREAKER_OPEN
+from app.telemetry import BREAKER_OPEN, DATABASE_UP
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -52,6 +57,7 @@ class Health:
         uses_stream: adds the check of the bridge.
         server: returns the database's server in use, if there is a choice.
         authenticates: returns whether a bearer token belongs to a viewer; viewers also receive the causes.
+        gauges: the metrics that are read from the database.
     """
 
     def __init__(
@@ -63,10 +69,14 @@ class Health:
         uses_stream: bool,
         server: Callable[[], str | None] = lambda: None,
         authenticates: Callable[[str | None], bool] = lambda _token: False,
+        gauges: Gauges | None = None,
     ) -> None:
         self._server_id, self._bus, self._uses_stream = server_id, bus, uses_stream
         self._write, self._server, self._authenticates = write, server, authenticates
         self._writing: asyncio.Task[None] | None = None
+        self._gauges = gauges
+        self._updating: asyncio.Task[None] | None = None
+        self._updated = 0.0
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -99,8 +109,27 @@ class Health:
         return JSONResponse(body, 200 if ok else 503)
 
     async def metrics(self, _request: Request) -> Response:
-        await self._read()  # updates the breaker's gauge, too: the sweep of any process may have opened the breaker
+        """Respond with this process's metrics. What is read from the database is at most :data:`GAUGE_SECONDS` old,
+        or absent if it cannot be read; concurrent and more frequent scrapes share one reading."""
+        if self._updating is None or (self._updating.done() and time.monotonic() - self._updated >= GAUGE_SECONDS):
+            self._updated = time.monotonic()
+            self._updating = asyncio.create_task(self._update_gauges(), name="gauges")
+        await asyncio.shield(self._updating)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    async def _update_gauges(self) -> None:
+        checks = await self._read()  # sets the breaker's gauge: the sweep of any process may have opened the breaker
+        readable = "database" not in checks
+        if self._gauges is not None:
+            try:
+                if readable:
+                    await _within(DATABASE_SECONDS, self._gauges.update())
+            except Exception as error:
+                log.warning("gauges_not_read", error=str(error) or type(error).__name__)
+                readable = False
+            if not readable:
+                self._gauges.clear()
+        DATABASE_UP.set(readable)
 
     async def checks(self, only: Collection[str] = ()) -> dict[str, Check]:
         """Return all checks, or those with these names, within :data:`DATABASE_SECONDS`."""

@@ -15,6 +15,7 @@ import structlog
 from app.bus import Bus, Channel, open_bus
 from app.dispatcher.verdict import judge
 from app.domain.enums import DAY, SECOND, Instant
+from app.gauges import Gauges
 from app.health import DATABASE_SECONDS, Health
 from app.ingest.event_ingestor import EventIngestor
 from app.models.database import has_standbys, reading, server_in_use
@@ -60,6 +61,7 @@ class Components:
     object_models: ObjectModelCache
     ingestor: EventIngestor
     health: Health
+    gauges: Gauges
     ended: asyncio.Event
     dispatcher: Dispatcher | None = None
     bridge: Bridge | None = None
@@ -118,6 +120,7 @@ async def running(
         def write() -> Coroutine[Any, Any, None]:
             return ledger.submit(ProveWritable(), within=DATABASE_SECONDS)
 
+        gauges = Gauges(SERVER_ID, ledger.rules, uses_stream=uses_stream, clock=clock)
         health = Health(
             SERVER_ID,
             bus.health,
@@ -125,8 +128,11 @@ async def running(
             uses_stream=uses_stream,
             server=lambda: server_in_use(settings.database_url),
             authenticates=lambda token: viewer_of(settings, token) is not None,
+            gauges=gauges,
         )
-        components = Components(settings, timing, clock, ledger, bus, object_models, ingestor, health, asyncio.Event())
+        components = Components(
+            settings, timing, clock, ledger, bus, object_models, ingestor, health, gauges, asyncio.Event()
+        )
         start = await stack.enter_async_context(background(components.ended))
         start(object_models.run(ledger.outage))
         if has_standbys(settings.database_url):

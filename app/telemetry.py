@@ -1,7 +1,7 @@
 """Logs and metrics: configured once, named in one module.
 
-Metrics follow Prometheus' naming: base units, `_total` for counters. A process exposes only its own metrics; the
-monitoring system sums over processes.
+Metrics follow Prometheus' naming: base units, `_total` for counters. A process exposes its own metrics, which the
+monitoring system sums over processes, and gauges of the database, of which it takes the maximum: ``docs/metrics.md``.
 """
 
 from __future__ import annotations
@@ -47,6 +47,58 @@ LAGGED_SUBSCRIBERS: Final = Counter(
 )
 BUS_FAILURES: Final = Counter("reveille_bus_failures_total", "Failures of the bus to publish or to listen", ["side"])
 BUS_CONNECTED: Final = Gauge("reveille_bus_connected", "1 while this process is subscribed to the bus")
+
+WEBHOOK_REFUSALS: Final = Counter(
+    "reveille_webhook_refusals_total", "Webhook calls that were not accepted, by HTTP status", ["status"]
+)
+DATABASE_UP: Final = Gauge("reveille_database_up", "1 if this process could read the database for this scrape")
+LOG_LAG: Final = Gauge(
+    "reveille_log_lag", "Entries of the log that the slowest subscription of this process has yet to receive"
+)
+STORED_OPERATIONS: Final = Gauge("reveille_stored_operations", "Stored operations by status", ["server", "status"])
+OPEN_OPERATIONS: Final = Gauge(
+    "reveille_open_operations",
+    "Operations that have not ended, by status and the reason of their last attempt",
+    ["server", "status", "reason"],
+)
+OLDEST_QUEUED_SECONDS: Final = Gauge(
+    "reveille_oldest_queued_seconds", "Age of the oldest queued operation, 0 if there is none", ["server"]
+)
+READY_ENDPOINTS: Final = Gauge(
+    "reveille_ready_endpoints", "Endpoints that can be called now and wait for a dispatcher; at most 2000", ["server"]
+)
+READY_SECONDS: Final = Gauge(
+    "reveille_ready_seconds", "Longest time for which one of these endpoints has waited", ["server"]
+)
+ENDPOINTS: Final = Gauge("reveille_endpoints", "Endpoints by presence", ["server", "presence"])
+OBSERVATION_STATES: Final = Gauge(
+    "reveille_observations",
+    "Observations of rules by state, one per rule and endpoint",
+    ["server", "state"],
+)
+PAUSED: Final = Gauge("reveille_paused", "Pauses of the dispatch that are in force, by scope; at most 1000", ["scope"])
+LATE_LEASES: Final = Gauge(
+    "reveille_late_leases", "Operations that are SENDING although their lease has expired; at most 1000", ["server"]
+)
+LATE_LEASE_SECONDS: Final = Gauge(
+    "reveille_late_lease_seconds", "Time since the first of these leases expired", ["server"]
+)
+SWEEP_AGE_SECONDS: Final = Gauge(
+    "reveille_sweep_age_seconds", "Time since a dispatcher last swept, which it does twice a second", ["server"]
+)
+EVENT_STREAM_OPEN: Final = Gauge(
+    "reveille_event_stream_open", "1 while a bridge reads Leshan's event stream; absent with webhooks only", ["server"]
+)
+RETENTION_LAG_SECONDS: Final = Gauge(
+    "reveille_retention_lag_seconds", "Time for which the oldest row has been kept beyond its retention", ["kind"]
+)
+
+READ_GAUGES: Final = (
+    *(LOG_LAG, STORED_OPERATIONS, OPEN_OPERATIONS, OLDEST_QUEUED_SECONDS, READY_ENDPOINTS, READY_SECONDS, ENDPOINTS),
+    *(OBSERVATION_STATES, PAUSED, LATE_LEASES, LATE_LEASE_SECONDS, SWEEP_AGE_SECONDS, EVENT_STREAM_OPEN),
+    RETENTION_LAG_SECONDS,
+)
+"""Gauges that are read from the database (:mod:`app.gauges`): all but the lag are the same in each process."""
 
 REPEATS: Final = 10
 REPEAT_SECONDS: Final = 10.0

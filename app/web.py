@@ -37,6 +37,7 @@ async def api_routes(components: Components) -> AsyncIterator[list[BaseRoute]]:
     with components.bus.subscribe(Channel.CHANGED) as changed:
         live = LiveLog(changed.wait, outage=components.ledger.outage)
         await live.start()
+        components.gauges.behind = live.behind
         context = SchemaContext(
             ledger=components.ledger,
             live=live,

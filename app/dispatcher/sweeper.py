@@ -20,6 +20,7 @@ from app.models.ledger import (
     AggregateReadings,
     ApplyRules,
     Command,
+    CorrectCounters,
     Ledger,
     LedgerUnavailable,
     Probed,
@@ -29,6 +30,7 @@ from app.models.ledger import (
     TakeProbe,
 )
 from app.models.queries import ReadUnavailable
+from app.models.queries.gauges import counter_differences, counters_due
 from app.models.ready import due_for_probe, due_for_sweep, rules_due
 from app.timing import DEFAULT, Timing
 
@@ -68,6 +70,7 @@ class Sweeper:
             tasks.create_task(self._every(0, self._apply_rules))
             tasks.create_task(self._every(self._timing.aggregate, self._aggregate))
             tasks.create_task(self._every(self._timing.prune, self._prune))
+            tasks.create_task(self._every(self._timing.prune, self._correct_counters))
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         backoff = Backoff(*DATABASE_PAUSES)
@@ -121,6 +124,19 @@ class Sweeper:
         horizon, hours = max(piece.horizon or 0 for piece in pruned), sum(piece.hours for piece in pruned)
         if horizon or hours:
             log.info("readings_pruned", up_to=horizon or None, hours=hours)
+
+    async def _correct_counters(self) -> None:
+        """Compare the counters for the metrics with the rows, if that was not done for an hour."""
+        if not await counters_due(self._ledger.server_id, self._clock):
+            return
+        try:
+            differences, checked = await counter_differences(self._ledger.server_id)
+        except ReadUnavailable as error:  # with very many rows the statement may exceed its timeout
+            log.warning("counters_not_checked", error=str(error))
+            return
+        corrected = await self._ledger.submit(CorrectCounters(differences, checked))
+        if corrected and differences and checked is not None:
+            log.info("counters_corrected", **differences)
 
     async def _aggregate(self) -> None:
         if readings := sum(piece.added for piece in await self._in_pieces(AggregateReadings)):

@@ -39,6 +39,7 @@ from app.leshan.webhook_http import (
     respond,
 )
 from app.security import same_secret
+from app.telemetry import WEBHOOK_REFUSALS
 
 __all__ = ["Batch", "Form", "IngestBatch", "IngestUnavailable", "webhook_routes"]
 
@@ -70,8 +71,10 @@ class Endpoint:
             return await self._receive(call)
         except Refusal as refusal:
             field = {} if refusal.field is None else {"field": refusal.field}
+            WEBHOOK_REFUSALS.labels(refusal.status).inc()
             return respond(refusal.status, {"error": refusal.error, **field})
         except IngestUnavailable:
+            WEBHOOK_REFUSALS.labels(503).inc()
             # the log has the reason: a driver's text names hosts and users, and the caller may be unknown
             return respond(503, {"error": "The events cannot be stored now. Send them again."})
         except CallEnded:

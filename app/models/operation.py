@@ -39,6 +39,7 @@ class NewOperation:
         not_before: it is not sent before this.
         sequence: of operations of the endpoint that are sent one after the other, until one is not CONFIRMED.
         rule_id: the observation rule that it was created for.
+        trace: the W3C ``traceparent`` of the span that created it; None if that is not traced.
         fingerprint: a digest of the whole input: an idempotency key may be repeated only with the same one.
     """
 
@@ -58,6 +59,7 @@ class NewOperation:
     not_before: Instant | None = None
     sequence: str | None = None
     rule_id: int | None = None
+    trace: str | None = None
 
     @property
     def weight(self) -> int:
@@ -105,6 +107,7 @@ class Operation:
     not_before: Instant | None = None
     sequence: str | None = None
     rule_id: int | None = None
+    trace: str | None = None
     status: OperationStatus = OperationStatus.QUEUED
     version: int = 0
     last_seq: int = 0
@@ -166,7 +169,8 @@ class Operation:
         """Return a new operation with the same request and settings; its time to live starts again.
 
         It has no ``not_before``, because it is wanted now, and no ``sequence``: there it would be behind the operation
-        that it retries, and stopped by it. It belongs to no observation rule: those create their own.
+        that it retries, and stopped by it. It belongs to no observation rule: those create their own; and to the trace
+        of the caller that retries it.
         """
         return NewOperation(
             id=id_,
@@ -220,7 +224,7 @@ _JSON: Final = ("paths", "value", "composite", "attributes")
 _OF_REQUEST: Final = tuple(name for name in _names(OperationRequest) if name in OPERATION_COLUMNS and name not in _JSON)
 _OF_NEW: Final = tuple(name for name in _names(NewOperation) if name in OPERATION_COLUMNS)
 _OF_THIS_ONE: Final = (
-    *("id", "idempotency_key", "fingerprint", "created_by", "retry_of", "not_before", "sequence", "rule_id"),
+    *("id", "idempotency_key", "fingerprint", "created_by", "retry_of", "not_before", "sequence", "rule_id", "trace"),
 )
 _RETRIED: Final = tuple(name for name in _OF_NEW if name not in _OF_THIS_ONE)
 _request_values: Final[_Getter] = attrgetter(*_OF_REQUEST)

@@ -20,7 +20,8 @@ from app.domain.enums import (
     ReasonCode,
     ValueType,
 )
-from app.models.rule_tables import Observation as Observation  # noqa: PLC0414 - Tortoise looks for models here
+from app.models.counter_table import LedgerCounter as LedgerCounter  # noqa: PLC0414 - Tortoise looks for models here
+from app.models.rule_tables import Observation as Observation  # noqa: PLC0414
 from app.models.rule_tables import ObservationRule as ObservationRule  # noqa: PLC0414
 from app.models.table_fields import InstantField, JsonField
 
@@ -200,6 +201,7 @@ class Operation(Model):
     not_before: fields.Field[int | None] = InstantField(null=True)
     sequence = fields.CharField(max_length=255, null=True)
     rule_id = fields.BigIntField(null=True)
+    trace = fields.CharField(max_length=55, null=True)
 
     status = fields.CharEnumField(OperationStatus, max_length=9)
     version = fields.IntField()

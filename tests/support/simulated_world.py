@@ -35,6 +35,7 @@ from app.models.queries import (
     operations_by_seq,
     server_view,
 )
+from app.models.queries.gauges import counter_differences
 from app.models.waiting import waiting_for
 from app.process import Components, Role, running
 from app.settings import Settings
@@ -307,6 +308,8 @@ class SimulatedWorld(World):
         limit = self.settings.leshan_max_in_flight
         broken = await violations(self.settings.database_url, now=now, max_in_flight=limit)
         assert not broken, broken
+        differences, _ = await counter_differences(1)
+        assert not differences, differences
         for device in self.simulator.devices():
             # a request without an id is not an attempt: it only displaced one that Leshan held
             received = [one for one in device.received if one.request_id is not None]

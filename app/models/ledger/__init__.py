@@ -5,6 +5,7 @@ from app.models.ledger.batches import Batch, BeginBatch, ContinueBatch
 from app.models.ledger.cancel import Cancel, CancelMany, Withdraw
 from app.models.ledger.claim import Claim, Claimed
 from app.models.ledger.commands import Command, Conflict, LedgerError, LimitExceeded, NotFound
+from app.models.ledger.counters import CorrectCounters
 from app.models.ledger.create import Create, Created
 from app.models.ledger.deletion import Deleted, DeleteEndpoint, RemoveRest
 from app.models.ledger.ingest import MADE_UP, DecodedEvent, IngestEvents, StreamPosition
@@ -56,6 +57,7 @@ __all__ = [
     "Configure",
     "Conflict",
     "ContinueBatch",
+    "CorrectCounters",
     "Create",
     "CreateObservationRule",
     "Created",

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from app.domain.enums import Instant, OperationStatus, ReadingOrigin, ReasonCode
+from app.domain.enums import Instant, OperationStatus, Presence, ReadingOrigin, ReasonCode
+from app.models.counters import PRESENCES, REASONS
 from app.models.fields import load_json, storable_text
 from app.models.ledger.queues import Next
 from app.models.ledger.rows import (
@@ -111,6 +112,7 @@ class Stored:
     registrations: dict[int, Values] = field(default_factory=dict)
     operations: dict[int, Values] = field(default_factory=dict)
     indexed: dict[int, Values] = field(default_factory=dict)
+    presences: dict[int, Presence | None] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -124,7 +126,8 @@ class Group:
     stopped: an operation was added, or ended otherwise than CONFIRMED; ``members`` counts the QUEUED ones of those to
     which operations are added. ``observing`` are ended operations that may concern observation rules; ``rules_due``
     are endpoints to which these have to be applied. The log's new rows are in ``transitions``, ``presence_changes``
-    and ``readings``; ``statements`` are written beside them.
+    and ``readings``; ``statements`` are written beside them. ``counters`` are what is added to those of
+    ``app.models.counters``.
     """
 
     store: Store
@@ -155,6 +158,7 @@ class Group:
     statements: list[tuple[str, list[Values]]] = field(default_factory=list)
     moves: Counter[Move] = field(default_factory=Counter)
     reported: Counter[ReadingOrigin] = field(default_factory=Counter)
+    counters: Counter[str] = field(default_factory=Counter)
     logged: bool = False
     woken: bool = False
     rules_due: set[int] = field(default_factory=set)
@@ -230,6 +234,7 @@ class Group:
                 self.stored.live[endpoint.id] = row[_LIVE]
                 self.stored.registrations[endpoint.id] = row[_REGISTRATION]
                 self.stored.indexed[endpoint.id] = INDEXED_VALUES(endpoint)
+                self.stored.presences[endpoint.id] = endpoint.counted_presence
 
     def add_operations(self, rows: Iterable[Row]) -> None:
         """Add operations from rows selected by ``OPERATION_COLUMNS``; those that are loaded already remain
@@ -275,6 +280,8 @@ class Group:
         before = operation.status if operation.version else None
         check_move(before, to)
         detail = storable_text(detail, MAX_DETAIL) if detail else None
+        self._count_reason(before, operation.reason, -1)
+        self._count_reason(to, reason, 1)
         operation.status, operation.reason, operation.detail = to, reason, detail
         operation.version += 1
         operation.last_seq = seq = self.draw()
@@ -298,6 +305,19 @@ class Group:
                 if status is not None:
                     column = STATUS_COLUMNS[status]
                     setattr(row, column, getattr(row, column) + by)
+
+    def _count_reason(self, status: OperationStatus | None, reason: ReasonCode | None, by: int) -> None:
+        if reason is not None and status is not None and (name := REASONS.get((status, reason))) is not None:
+            self.counters[name] += by
+
+    def count_presence(self, endpoint: EndpointRow) -> None:
+        """Count an endpoint whose presence differs from the one that it was counted with."""
+        before, now = self.stored.presences.get(endpoint.id), endpoint.counted_presence
+        if before is not now:
+            for presence, by in ((before, -1), (now, 1)):
+                if presence is not None:
+                    self.counters[PRESENCES[presence]] += by
+            self.stored.presences[endpoint.id] = now
 
     def publish_presence(self, endpoint: EndpointRow) -> None:
         """Publish an endpoint's presence to subscribers."""

@@ -25,6 +25,7 @@ from app.domain.enums import (
 )
 from app.domain.kinds import COMPOSITES, KINDS
 from app.domain.observation_rules import LEAST_SILENCE, Target, TargetState, state_of
+from app.models.counters import OBSERVATIONS
 from app.models.fields import dump_json, load_json, storable_text
 from app.models.ledger.group import Group
 from app.models.ledger.rows import EndpointRow
@@ -65,11 +66,13 @@ class ObservationRow:
         values = dict(zip(OBSERVATION_COLUMNS, _VALUES(self), strict=True))
         return tuple((values | {"targets": targets_to_json(self.targets)}).values())
 
-    def derive(self, now: Instant) -> None:
-        """Set the state of the row, the time of its next check, and the detail, which follow from the targets."""
+    def derive(self, group: Group) -> None:
+        """Set the state of the row, and the detail, which follow from the targets."""
         state = state_of(self.targets.values())
         if state is not self.state:
-            self.state, self.since = state, now
+            group.counters[OBSERVATIONS[self.state]] -= 1
+            group.counters[OBSERVATIONS[state]] += 1
+            self.state, self.since = state, group.now
         details = [f"{key}: {target.detail}" for key, target in self.targets.items() if target.detail]
         self.detail = storable_text("; ".join(details), MAX_DETAIL) if details else None
 
@@ -138,7 +141,7 @@ async def end_observing(group: Group) -> None:
         of_endpoint = [row for row in rows if row.endpoint_id == endpoint.id]
         for row in of_endpoint:
             if row.registration == endpoint.registration_key and _end(endpoint, row, operation):
-                row.derive(group.now)
+                row.derive(group)
                 row.check_after(group.now)
                 if row.state is ObservationState.PENDING and operation.status is OperationStatus.FAILED:
                     row.check_at = group.now + LEAST_SILENCE  # the device may report all the same
@@ -203,13 +206,13 @@ async def check_reports(group: Group) -> tuple[set[int], bool]:
     reports: dict[int, list[Report]] = {row.endpoint_id: [] for row in rows}
     for endpoint_id, *report in map(tuple, await group.store.fetch(REPORTS, list(reports)) if rows else ()):
         reports[endpoint_id].append(Report(*report))
-    silent = {row.endpoint_id for row in rows if _check(row, reports[row.endpoint_id], group.now)}
+    silent = {row.endpoint_id for row in rows if _check(group, row, reports[row.endpoint_id])}
     if rows:  # at once, because the rules of these endpoints are applied next
         await group.store.execute_many(_UPDATE, [_changed(row) for row in rows])
     return silent, len(rows) == CHECKED
 
 
-def _check(row: ObservationRow, reports: Collection[Report], now: Instant) -> bool:
+def _check(group: Group, row: ObservationRow, reports: Collection[Report]) -> bool:
     """Apply the reports of a device to a row that is due. Return whether a target has become STALE."""
     notified = [report for report in reports if report.notified]
     stale = False
@@ -221,11 +224,11 @@ def _check(row: ObservationRow, reports: Collection[Report], now: Instant) -> bo
             target.state, target.detail = ObservationState.ESTABLISHED, None
         if target.state is ObservationState.ESTABLISHED and target.silence is not None:
             due = max(at or 0, row.since) + target.silence
-            if due <= now:
+            if due <= group.now:
                 target.state, target.detail, stale = ObservationState.STALE, "no report for more than 2 * pmax", True
             else:
                 dues.append(due)
-    row.derive(now)
+    row.derive(group)
     row.check_at = min(dues) if dues else None
     return stale
 

@@ -154,6 +154,11 @@ class EndpointRow:
         return self.registration_id or f"@{self.leshan_registered_at or self.registered_at}"
 
     @property
+    def counted_presence(self) -> Presence | None:
+        """The presence with which it is counted; None if it is deleted."""
+        return self.presence if self.deleted_at is None else None
+
+    @property
     def registered(self) -> bool:
         """Whether a registration is known and was not ended by Leshan."""
         return self.registered_at is not None

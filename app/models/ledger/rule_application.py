@@ -28,6 +28,7 @@ from app.domain.observation_rules import (
     expand,
 )
 from app.domain.operations import OperationRequest
+from app.models.counters import OBSERVATIONS
 from app.models.fields import load_json
 from app.models.ledger.commands import Command, Phase
 from app.models.ledger.group import Group
@@ -276,8 +277,9 @@ class _Application:
             row = ObservationRow(self._group.draw(), endpoint.id, rule.id, None, {}, state, now)
             self._rows[rule.id] = row
             self._group.statements.append((INSERT_OBSERVATION, [row.stored()]))
+            self._group.counters[OBSERVATIONS[state]] += 1
         row.registration, row.targets = endpoint.registration_key, targets
-        row.derive(now)
+        row.derive(self._group)
         if row.state is ObservationState.NOT_SUPPORTED:
             row.detail = "the device has not registered an instance with one of the paths"
         elif len(targets) >= MAX_EXPANDED and row.detail is None:
@@ -310,13 +312,14 @@ class _Application:
                 key: TargetState(attributes=one.attributes, read=one.read) for key, one in row.targets.items()
             }
             row.registration = row.check_at = None
-            row.derive(self._group.now)
+            row.derive(self._group)
 
     def _forget_others(self) -> None:
         """Delete the rows of rules that do not want anything of the endpoint any more."""
         ids = {rule.id for rule in self._rules}
         gone = [row for rule_id, row in self._rows.items() if rule_id not in ids]
         self._group.statements.append((DELETE_OBSERVATION, [(row.id,) for row in gone]))
+        self._group.counters.subtract(OBSERVATIONS[row.state] for row in gone)
         self._gone = gone
         self._rows = {rule_id: row for rule_id, row in self._rows.items() if rule_id in ids}
 

@@ -14,6 +14,7 @@ from typing import Any, Final, get_args, get_type_hints
 
 from app.domain.enums import Instant, OperationStatus, Presence
 from app.models.endpoint_index import object_ids, tags_of
+from app.models.ledger.counters import CounterRow
 from app.models.ledger.group import Group, Values
 from app.models.ledger.observations import end_observing
 from app.models.ledger.queues import next_of, read_queues
@@ -132,6 +133,12 @@ INSERT_OBJECT: Final = _insert("endpoint_object", ObjectRow, ObjectRow._fields, 
 DELETE_TAG: Final = _delete("endpoint_tag", TagRow, TagRow._fields[:2])
 DELETE_OBJECT: Final = _delete("endpoint_object", ObjectRow, ObjectRow._fields[:2])
 
+ADD_TO_COUNTER: Final = _insert(
+    "ledger_counter",
+    CounterRow,
+    CounterRow._fields,
+    "ON CONFLICT (server_id, name) DO UPDATE SET value = ledger_counter.value + excluded.value",
+)
 UPDATE_SERVER: Final = _update("leshan_server", ServerRow, SERVER_COLUMNS[1:], "id")
 UPDATE_HEAD: Final = _update("ledger_head", LedgerHead, LedgerHead._fields[1:], "id")
 
@@ -143,6 +150,7 @@ async def flush(group: Group) -> None:
     if group.observing:
         await end_observing(group)
     for endpoint in group.endpoints.values():
+        group.count_presence(endpoint)
         if endpoint.presence is endpoint.told_presence:
             endpoint.announce_at = None
         elif endpoint.announce_at is None or endpoint.presence is not Presence.OFFLINE:  # a deregistration is delayed
@@ -292,7 +300,9 @@ def _log_entries(group: Group) -> Iterator[Writing]:
 
 
 def _heads(group: Group) -> Iterator[Writing]:
-    """Yield the Leshan server and the log's head, if they have changed."""
+    """Yield the counters, the Leshan server and the log's head, if they have changed."""
+    yield ADD_TO_COUNTER, [CounterRow(group.server.id, name, by) for name, by in group.counters.items() if by]
+    group.counters.clear()
     stored, server, head = group.stored, SERVER_VALUES(group.server), (group.seq, group.horizon)
     if server != stored.server:
         stored.server = server

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
+from app.models.counters import CHECKED, DIFFERENCES
 from app.models.invariant_check import violations
 from app.models.ledger import open_store
 from tests.support.ledger import LedgerWorld
@@ -28,6 +29,7 @@ async def empty_world(database_url: str) -> AsyncIterator[LedgerWorld]:
         for ledger in world.ledgers:
             await ledger.close()
         assert await violations(database_url, now=0) == []
+        assert [tuple(row) for row in await reader.fetch(DIFFERENCES, 1) if row[0] != CHECKED] == []
     finally:
         await reader.close()
 

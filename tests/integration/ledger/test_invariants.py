@@ -112,7 +112,7 @@ async def test_transitions_without_an_operation_are_reported(world: LedgerWorld)
 
 async def make_whole(world: LedgerWorld) -> None:
     """Remove the deliberate violations, so that the check after the test does not report them."""
-    for table in ("transition", "operation", "endpoint"):
+    for table in ("transition", "operation", "endpoint", "ledger_counter"):
         await world.reader.execute(f"DELETE FROM {table}")  # noqa: S608
     zeros = "queued = 0, sending = 0, confirmed = 0, failed = 0, canceled = 0, expired = 0"
     await world.reader.execute(f"UPDATE leshan_server SET {zeros}")  # noqa: S608
