@@ -98,7 +98,7 @@ soak: $(INSTALLED_DEV) ## run all processes under load for MINUTES=10, and repor
 	@exec $(BIN)/python -m bench.scale.soak --minutes $(MINUTES)
 
 .PHONY: check
-check: $(INSTALLED_DEV) ## lint, format, types, import contracts, exported schema, README's table, addresses, paths, wording
+check: $(INSTALLED_DEV) ## lint, format, types, import contracts, exported schema, tables in the docs, addresses, paths, wording
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -106,6 +106,7 @@ check: $(INSTALLED_DEV) ## lint, format, types, import contracts, exported schem
 	$(BIN)/reveille schema --check
 	$(BIN)/python -m tools.trusted_documents --check
 	$(BIN)/python -m tools.settings_table --check
+	$(BIN)/python -m tools.metrics_tables --check
 	$(BIN)/python -m tools.hygiene
 	$(BIN)/python -m tools.wording
 
@@ -119,10 +120,11 @@ bench: $(INSTALLED_DEV) ## measure, print ratios, write docs/bench: ONLY=dispatc
 	@exec $(BIN)/python -m bench $(if $(ONLY),--only $(ONLY),--out docs/bench) $(BENCH_ARGS)
 
 .PHONY: schema
-schema: $(INSTALLED) ## write schema.graphql, the trusted documents, and the README's settings table
+schema: $(INSTALLED) ## write schema.graphql, the trusted documents, and the tables of settings and metrics
 	$(BIN)/reveille schema
 	$(BIN)/python -m tools.trusted_documents
 	$(BIN)/python -m tools.settings_table
+	$(BIN)/python -m tools.metrics_tables
 
 .PHONY: lock
 lock: $(INSTALLED_DEV) ## pin all dependencies again, with hashes and without addresses (UPGRADE=1: to newer versions)

@@ -3,6 +3,7 @@ their maximum, never their sum."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -83,8 +84,8 @@ class Gauges:
     def _set_server(self, server: ServerView, now: Instant) -> None:
         for status, operations in server.counts.items():
             STORED_OPERATIONS.labels(server.name, status).set(operations)
-        if server.swept_at is not None:
-            SWEEP_AGE_SECONDS.labels(server.name).set(_age(server.swept_at, now))
+        swept = math.inf if server.swept_at is None else _age(server.swept_at, now)
+        SWEEP_AGE_SECONDS.labels(server.name).set(swept)
         if self._uses_stream:
             held = server.bridge_until is not None and server.bridge_until > now
             EVENT_STREAM_OPEN.labels(server.name).set(held and server.bridge_open_since != NOT_OPEN)

@@ -84,7 +84,9 @@ LATE_LEASE_SECONDS: Final = Gauge(
     "reveille_late_lease_seconds", "Time since the first of these leases expired", ["server"]
 )
 SWEEP_AGE_SECONDS: Final = Gauge(
-    "reveille_sweep_age_seconds", "Time since a dispatcher last swept, which it does twice a second", ["server"]
+    "reveille_sweep_age_seconds",
+    "Time since a dispatcher last swept, which one does twice a second; +Inf: never",
+    ["server"],
 )
 EVENT_STREAM_OPEN: Final = Gauge(
     "reveille_event_stream_open", "1 while a bridge reads Leshan's event stream; absent with webhooks only", ["server"]
@@ -94,11 +96,11 @@ RETENTION_LAG_SECONDS: Final = Gauge(
 )
 
 READ_GAUGES: Final = (
-    *(LOG_LAG, STORED_OPERATIONS, OPEN_OPERATIONS, OLDEST_QUEUED_SECONDS, READY_ENDPOINTS, READY_SECONDS, ENDPOINTS),
+    *(STORED_OPERATIONS, OPEN_OPERATIONS, OLDEST_QUEUED_SECONDS, READY_ENDPOINTS, READY_SECONDS, ENDPOINTS),
     *(OBSERVATION_STATES, PAUSED, LATE_LEASES, LATE_LEASE_SECONDS, SWEEP_AGE_SECONDS, EVENT_STREAM_OPEN),
     RETENTION_LAG_SECONDS,
 )
-"""Gauges that are read from the database (:mod:`app.gauges`): all but the lag are the same in each process."""
+"""Gauges that are read from the database (:mod:`app.gauges`): each process exposes the same values."""
 
 REPEATS: Final = 10
 REPEAT_SECONDS: Final = 10.0

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from app.bus.contract import Bus, BusHealth, Subscribers
+from app.telemetry import BUS_CONNECTED
 
 
 class MemoryBus(Subscribers):
@@ -19,4 +20,5 @@ class MemoryBus(Subscribers):
 @asynccontextmanager
 async def memory_bus() -> AsyncIterator[Bus]:
     """Open a :class:`MemoryBus`."""
+    BUS_CONNECTED.set(1)
     yield MemoryBus()

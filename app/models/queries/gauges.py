@@ -47,7 +47,7 @@ READY: Final = f"""
         UNION ALL SELECT * FROM ({_SINCE.format(silent="TRUE", most=MOST)}) AS silent
     ) ready
 """  # noqa: S608 - constants
-"""Endpoints that a claim would find, and since when one of them has waited: since it was last heard, its next operation
+"""Endpoints that a claim would find, and since when one of them has waited: since its last message, its next operation
 was created, or its retry came due, whichever came last."""
 
 PAUSES: Final = f"""
