@@ -22,6 +22,7 @@ from app.models.database import has_standbys, reading, server_in_use
 from app.models.ledger import Committed, Ledger, ProveWritable, Rules, open_store
 from app.models.object_models import ObjectModelCache
 from app.models.postgres import watch_primary
+from app.operation_log import OperationLog
 from app.settings import Settings, viewer_of
 from app.telemetry import LEDGER_GROUP_SECONDS, LEDGER_GROUP_SIZE, READINGS, TRANSITIONS
 from app.timing import DEFAULT, Timing
@@ -154,6 +155,8 @@ def _ledger(
     def notify(channel: str) -> None:
         bus.notify(Channel(channel))
 
+    operation_log = OperationLog()
+
     def observe(committed: Committed) -> None:
         LEDGER_GROUP_SIZE.observe(committed.commands)
         LEDGER_GROUP_SECONDS.observe(committed.seconds)
@@ -161,6 +164,7 @@ def _ledger(
             TRANSITIONS.labels(before or "", to, reason or "").inc(times)
         for origin, values in committed.readings.items():
             READINGS.labels(origin).inc(values)
+        operation_log.write(committed.ended)
 
     return Ledger(
         open_store(settings.database_url, unsafe=unsafe),

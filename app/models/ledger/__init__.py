@@ -8,6 +8,7 @@ from app.models.ledger.commands import Command, Conflict, LedgerError, LimitExce
 from app.models.ledger.counters import CorrectCounters
 from app.models.ledger.create import Create, Created
 from app.models.ledger.deletion import Deleted, DeleteEndpoint, RemoveRest
+from app.models.ledger.group import EndedOperation
 from app.models.ledger.ingest import MADE_UP, DecodedEvent, IngestEvents, StreamPosition
 from app.models.ledger.ledger import ANSWER_SECONDS, Committed, Ledger, LedgerOverloaded, LedgerUnavailable
 from app.models.ledger.listing import EndListing, Listed, ReadLedgerTime, Reconciled
@@ -66,6 +67,7 @@ __all__ = [
     "DeleteObservationRule",
     "Deleted",
     "EndListing",
+    "EndedOperation",
     "HandOver",
     "IngestEvents",
     "Ledger",

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 from app.domain.enums import Instant, OperationStatus, Presence, ReadingOrigin, ReasonCode
 from app.models.counters import PRESENCES, REASONS
@@ -86,6 +86,22 @@ def check_move(before: OperationStatus | None, after: OperationStatus) -> None:
         raise IllegalMove(f"no operation moves from {before} to {after}")
 
 
+@dataclass(frozen=True, slots=True)
+class EndedOperation:
+    """An operation that has ended, the name of its endpoint, and the time from the device's last registration or update
+    to the end in milliseconds; None if it was never sent, or nothing is known of a wake."""
+
+    operation: Operation
+    endpoint: str
+    ms_from_wake: int | None
+
+    @classmethod
+    def of(cls, operation: Operation, endpoint: EndpointRow, now: Instant) -> Self:
+        wakes = [at for at in (endpoint.registered_at, endpoint.last_update_at) if at is not None]
+        known = wakes and operation.attempt > 0
+        return cls(operation, endpoint.name, max(0, now - max(wakes)) // 1_000 if known else None)
+
+
 @dataclass(slots=True)
 class Needs:
     """The rows that a group must load before its commands can be applied."""
@@ -158,6 +174,7 @@ class Group:
     statements: list[tuple[str, list[Values]]] = field(default_factory=list)
     moves: Counter[Move] = field(default_factory=Counter)
     reported: Counter[ReadingOrigin] = field(default_factory=Counter)
+    ended: list[EndedOperation] = field(default_factory=list)
     counters: Counter[str] = field(default_factory=Counter)
     logged: bool = False
     woken: bool = False
@@ -292,6 +309,9 @@ class Group:
         self.count(operation, before, to)
         self.next.pop(operation.endpoint_id, None)
         self.moves[before, to, reason] += 1
+        if to in TERMINAL:
+            endpoint = self.endpoints[operation.endpoint_id]
+            self.ended.append(EndedOperation.of(operation, endpoint, self.now))
         self.transitions.append(
             TransitionRow(
                 seq, operation.seq, operation.version, before, to, operation.attempt, reason, detail, self.now

@@ -17,7 +17,7 @@ import structlog
 
 from app.domain.enums import Instant, ReadingOrigin
 from app.models.ledger.commands import Command, LedgerError, Phase
-from app.models.ledger.group import Group, Move, Needs, Stored
+from app.models.ledger.group import EndedOperation, Group, Move, Needs, Stored
 from app.models.ledger.metadata import ProveWritable
 from app.models.ledger.outage import WRITING, Outage
 from app.models.ledger.rows import SERVER_COLUMNS, SERVER_VALUES, ServerRow
@@ -64,13 +64,14 @@ Notify = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """Facts about a committed group: the number of its commands, its duration, and the number of moves of each kind and
-    of readings of each origin."""
+    """Facts about a committed group: the number of its commands, its duration, the number of moves of each kind and of
+    readings of each origin, and the operations that it ended."""
 
     commands: int
     seconds: float
     moves: Mapping[Move, int]
     readings: Mapping[ReadingOrigin, int]
+    ended: Sequence[EndedOperation]
 
 
 class LedgerUnavailable(RuntimeError):
@@ -305,7 +306,7 @@ class Ledger:
             self.outage.ended()
         for one, result in zip(pending, results, strict=True):
             one.resolve(result)
-        self._publish(group, Committed(len(pending), loop.time() - started, group.moves, group.reported))
+        self._publish(group, Committed(len(pending), loop.time() - started, group.moves, group.reported, group.ended))
 
     async def _begin(self, seconds: float, *, again: bool) -> Group:
         await self._store.begin(seconds)
