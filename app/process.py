@@ -22,7 +22,7 @@ from app.models.database import has_standbys, reading, server_in_use
 from app.models.ledger import Committed, Ledger, ProveWritable, Rules, open_store
 from app.models.object_models import ObjectModelCache
 from app.models.postgres import watch_primary
-from app.operation_log import OperationLog
+from app.operation_log import OperationLog, record_ends
 from app.settings import Settings, viewer_of
 from app.telemetry import LEDGER_GROUP_SECONDS, LEDGER_GROUP_SIZE, READINGS, TRANSITIONS
 from app.timing import DEFAULT, Timing
@@ -165,6 +165,7 @@ def _ledger(
         for origin, values in committed.readings.items():
             READINGS.labels(origin).inc(values)
         operation_log.write(committed.ended)
+        record_ends(committed.ended, committed.seconds)
 
     return Ledger(
         open_store(settings.database_url, unsafe=unsafe),

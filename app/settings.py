@@ -291,6 +291,26 @@ class Settings(BaseSettings):
         return self.database_url.startswith("sqlite:")
 
 
+class TracingVariables(BaseSettings):
+    """The variables of OpenTelemetry's specification that decide whether spans are recorded. All others are read by its
+    SDK."""
+
+    model_config = SettingsConfigDict(env_prefix="OTEL_", env_ignore_empty=True)
+
+    sdk_disabled: str = "false"
+    traces_exporter: str | None = None
+    exporter_otlp_endpoint: str | None = None
+    exporter_otlp_traces_endpoint: str | None = None
+
+    @property
+    def exporter(self) -> str:
+        """The chosen exporter: without a choice, ``otlp`` if there is an address, otherwise ``none``."""
+        if self.sdk_disabled.lower() == "true":
+            return "none"
+        address = self.exporter_otlp_traces_endpoint or self.exporter_otlp_endpoint
+        return self.traces_exporter or ("otlp" if address else "none")
+
+
 def viewer_of(settings: Settings, token: str | None) -> Viewer | None:
     """Return the viewer of a bearer token, or None if the caller has no access.
 

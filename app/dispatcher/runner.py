@@ -28,6 +28,7 @@ from app.models.ledger import Claimed, HandOver, Ledger, LedgerUnavailable, Sett
 from app.models.object_models import ObjectModelCache, stored_versions
 from app.telemetry import ATTEMPTS, CALL_SECONDS, OPEN_CALLS
 from app.timing import DEFAULT, Timing
+from app.tracing import NOTHING, Span, current_trace, operation_attributes, operation_span, record, span
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +37,9 @@ RESETTLE_SECONDS: Final = 0.5
 
 LOST_ON_THE_WAY: Final = frozenset({OutcomeKind.ANSWER_LOST, OutcomeKind.PROXY_ERROR})
 """Outcomes after which a server that records request ids knows more than Reveille."""
+
+_EXPECTED: Final = frozenset({OutcomeKind.SUCCESS, OutcomeKind.DELAYED})
+"""Outcomes that are no errors of an attempt."""
 
 REQUEST_HEADER: Final = "Reveille-Request"
 """``{operation}/{attempt}``: a server that knows this header never sends the same attempt twice."""
@@ -71,6 +75,15 @@ class Runner:
                 which was frozen after the claim sends nothing when it resumes.
             settling: called whenever the result has been enqueued at the ledger, so that a claim joins its commit.
         """
+        if claimed.trace is None:
+            await self._run(claimed, since, settling, NOTHING)
+            return
+        begin = time.time_ns() - int((time.monotonic() - since) * 1e9)
+        with operation_span("attempt", claimed.trace, begin) as attempt:
+            _describe(claimed, begin, attempt)
+            await self._run(claimed, since, settling, attempt)
+
+    async def _run(self, claimed: Claimed, since: float, settling: Callable[[], None], attempt: Span) -> None:
         request = claimed.request
         versions = stored_versions(claimed.object_links, claimed.lwm2m_version)
         self._fetcher.want(request.endpoint, versions)
@@ -93,13 +106,16 @@ class Runner:
             http=outcome.http_status,
             detail=outcome.detail,
         )
+        name = outcome.kind.name.lower()
+        attempt.set({"reveille.outcome": name}, None if outcome.kind in _EXPECTED else name)
         report = report_of(request.path, outcome, self._models.of(versions))
         if outcome.kind is OutcomeKind.UNEXPECTED:
             report = replace(report, leshan_healthy=(await self._client.probe(request.endpoint)).healthy)
         elif outcome.kind is OutcomeKind.DELAYED:
             report = replace(report, held_under=await self._client.registration(request.endpoint, deadline))
         settle = HandOver if found is CallStatus.AWAY else Settle
-        await self._settle(settle(claimed.seq, claimed.attempt, report=report, token=claimed.token), settling)
+        with span("settle"):
+            await self._settle(settle(claimed.seq, claimed.attempt, report=report, token=claimed.token), settling)
 
     async def _calls(self, claimed: Claimed, deadline: float) -> tuple[Outcome, Outcome | CallStatus]:
         """Make the attempt's call, and a second one in the other content format if the device refused the first format.
@@ -164,6 +180,16 @@ class Runner:
                 await asyncio.sleep(RESETTLE_SECONDS)
             else:
                 return
+
+
+def _describe(claimed: Claimed, begin: int, attempt: Span) -> None:
+    """Describe the attempt of a traced operation, and record the time before it: in the queue, and of the claim."""
+    request = claimed.request
+    attributes = operation_attributes(claimed.id, str(request.kind), request.endpoint, request.path)
+    attempt.set({**attributes, "reveille.attempt": claimed.attempt})
+    if claimed.attempt == 1:
+        record("wait", claimed.trace, claimed.created_at * 1_000, claimed.claimed_at * 1_000, {})
+    record("claim", current_trace(), begin, time.time_ns(), {})
 
 
 def _in_format(request: OperationRequest, format_: ContentFormat | None) -> OperationRequest:

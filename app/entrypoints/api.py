@@ -14,6 +14,7 @@ from app.process import Components, running
 from app.schema.limits import body_limit
 from app.serving import listen, serving, termination_signal
 from app.settings import Settings, viewer_of
+from app.tracing import configure_tracing
 from app.web import api_routes, web_app
 
 log = structlog.get_logger(__name__)
@@ -26,6 +27,7 @@ async def run_api(settings: Settings) -> None:
         OSError, StoreUnavailable, UnsafeDatabase: the address or the database cannot be used.
         SystemExit: with 1, a component failed that should run forever.
     """
+    configure_tracing("api")
     await migrate(settings.database_url)
     listening = listen(settings.host, settings.port)
     terminated = termination_signal()

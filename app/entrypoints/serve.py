@@ -18,6 +18,7 @@ from app.models.ledger import Provision
 from app.process import Part, Role, running
 from app.serving import listen, termination_signal
 from app.settings import Settings
+from app.tracing import configure_tracing
 from simulator import Simulator, SimulatorConfig
 
 log = structlog.get_logger(__name__)
@@ -30,6 +31,7 @@ async def run_everything(settings: Settings) -> None:
         OSError, StoreUnavailable, UnsafeDatabase: the address or the database cannot be used.
         SystemExit: with 1, a component failed that should run forever.
     """
+    configure_tracing("serve")
     await migrate(settings.database_url)
     listening = listen(settings.host, settings.port)
     terminated = termination_signal()  # before any claim or lease that must be released in order

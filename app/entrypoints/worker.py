@@ -12,6 +12,7 @@ from app.models.database import migrate
 from app.process import Part, running
 from app.serving import listen, serving, termination_signal
 from app.settings import Settings
+from app.tracing import configure_tracing
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +24,7 @@ async def run_worker(settings: Settings, role: str, part: Part, health_port: int
         OSError, StoreUnavailable, UnsafeDatabase: the address or the database cannot be used.
         SystemExit: with 1, a component failed that should run forever.
     """
+    configure_tracing(role.lower())
     await migrate(settings.database_url)
     terminated = termination_signal()  # before any claim or lease that must be released in order
     async with running(settings, part) as components, contextlib.AsyncExitStack() as stack:

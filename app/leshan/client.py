@@ -40,7 +40,8 @@ from app.leshan.requests import (
 )
 from app.leshan.response_pieces import pieces_of
 from app.leshan.server_info import STOCK, ServerInfo, read_server_info, reads_types
-from app.leshan.transport import ACCEPT, WITHOUT_TLS, PooledTransport, Transport, tls_context
+from app.leshan.transport import ACCEPT, WITHOUT_TLS, Exchange, PooledTransport, Transport, tls_context
+from app.tracing import Span, current_trace, span
 
 PROBE_SECONDS: Final = 10.0
 PROBES: Final = 4
@@ -116,7 +117,7 @@ class LeshanClient:
         """
         self.info = STOCK
         self.typed: bool | None = None
-        root = api_root(base_url)
+        root = self._root = api_root(base_url)
         tls = tls_context(ca, cert, key) if root.startswith("https:") else None
         connections = max_in_flight + PROBES
         self._transport = transport or PooledTransport(root, headers=headers, tls=tls, max_in_flight=connections)
@@ -155,13 +156,35 @@ class LeshanClient:
             _log.error("operation_not_composable", kind=str(op.kind), error=f"{type(error).__name__}: {error}"[:300])
             detail = f"no request can be made of this operation: {error}"[:1000]
             return Outcome(OutcomeKind.BAD_REQUEST, detail=detail)
-        outcome = outcome_of(op.kind, await self._transport.exchange(request, deadline, headers))
+        with span(request.method, client=True) as call:
+            if (trace := current_trace()) is not None:
+                headers = {**(headers or {}), "traceparent": trace}
+            exchange = await self._transport.exchange(request, deadline, headers)
+            if trace is not None:
+                self._describe(call, request, exchange)
+        outcome = outcome_of(op.kind, exchange)
         if op.kind in READS and not info.json_errors:
             # above a stock server's limit M15 and later report a timeout, M4 a canceled request (both seen)
             is_canceled = outcome.kind is OutcomeKind.ANSWER_LOST and (outcome.detail or "").startswith("Request canc")
             if is_canceled or outcome.kind is OutcomeKind.DEVICE_SILENT:
                 return replace(outcome, detail=f"{outcome.detail}: {PERHAPS_TOO_LARGE}")
         return outcome
+
+    def _describe(self, call: Span, request: LeshanRequest, exchange: Exchange) -> None:
+        """Describe the span of a call by the semantic conventions of HTTP clients."""
+        address = urlsplit(self._root)
+        port = address.port or (443 if address.scheme == "https" else 80)
+        attributes: dict[str, str | int] = {
+            "http.request.method": request.method,
+            "url.full": self._root + request.target,
+            "server.address": address.hostname or "",
+            "server.port": port,
+        }
+        if exchange.status is not None:
+            attributes["http.response.status_code"] = exchange.status
+        failed = exchange.status if exchange.failure is None else exchange.failure.name.lower()
+        is_error = exchange.failure is not None or exchange.status is None or exchange.status >= 400
+        call.set(attributes, str(failed) if is_error else None)
 
     async def look(self) -> ServerInfo:
         """Request the server's features, and store them as :attr:`info`. A stock server must be recognized after each

@@ -164,7 +164,14 @@ class Operation:
         )
 
     def retry(
-        self, endpoint: str, *, id_: str, fingerprint: str, created_by: str, idempotency_key: str | None
+        self,
+        endpoint: str,
+        *,
+        id_: str,
+        fingerprint: str,
+        created_by: str,
+        idempotency_key: str | None,
+        trace: str | None = None,
     ) -> NewOperation:
         """Return a new operation with the same request and settings; its time to live starts again.
 
@@ -180,6 +187,7 @@ class Operation:
             fingerprint=fingerprint,
             created_by=created_by,
             retry_of=self.seq,
+            trace=trace,
             **dict(zip(_RETRIED, _retried_values(self), strict=True)),
         )
 

@@ -9,7 +9,6 @@ import structlog
 
 from app.domain.enums import SECOND, OperationStatus, ReasonCode
 from app.models.ledger import EndedOperation
-from app.models.ledger.rows import EndpointRow
 from app.models.operation import Operation
 from app.operation_log import LINES, SPAN_SECONDS, OperationLog
 from tests.support.ledger import new
@@ -23,8 +22,8 @@ def ended(
     operation = Operation.create(new("dev"), seq=1, endpoint_id=1, now=0)
     operation.id = str(uuid.uuid4())
     operation.status, operation.reason, operation.attempt, operation.attempts = status, reason, attempt, attempt
-    endpoint = EndpointRow(1, 1, "dev", registered_at=2 * SECOND, last_update_at=5 * SECOND)
-    return EndedOperation.of(operation, endpoint, 5 * SECOND + 1_234_567)
+    operation.finished_at = 5 * SECOND + 1_234_567
+    return EndedOperation(operation, "dev", 2 * SECOND, 5 * SECOND)
 
 
 def test_a_line_says_what_ended_and_how() -> None:

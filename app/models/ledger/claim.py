@@ -80,7 +80,7 @@ _SPARE: Final = 16
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """An attempt to be made now. The operation is SENDING, this attempt's number is the fence, and ``token`` proves
-    that the lease is the holder's."""
+    that the lease is the holder's. ``trace``: see ``app.models.operation.NewOperation``."""
 
     seq: int
     id: str
@@ -91,6 +91,9 @@ class Claimed:
     token: str = ""
     registration_id: str | None = None
     lwm2m_version: str | None = None
+    trace: str | None = None
+    created_at: Instant = 0
+    claimed_at: Instant = 0
 
 
 class _Call(NamedTuple):
@@ -240,4 +243,7 @@ def claimed(group: Group, operation: Operation) -> Claimed:
         token=endpoint.lease_token or "",
         registration_id=endpoint.registration_id,
         lwm2m_version=endpoint.lwm2m_version,
+        trace=operation.trace,
+        created_at=operation.created_at,
+        claimed_at=operation.last_attempt_at or group.now,
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from app.domain.enums import Instant, OperationStatus, Presence, ReadingOrigin, ReasonCode
 from app.models.counters import PRESENCES, REASONS
@@ -86,20 +86,21 @@ def check_move(before: OperationStatus | None, after: OperationStatus) -> None:
         raise IllegalMove(f"no operation moves from {before} to {after}")
 
 
-@dataclass(frozen=True, slots=True)
-class EndedOperation:
-    """An operation that has ended, the name of its endpoint, and the time from the device's last registration or update
-    to the end in milliseconds; None if it was never sent, or nothing is known of a wake."""
+class EndedOperation(NamedTuple):
+    """An operation that has ended, the name of its endpoint, and the device's last registration and update by then."""
 
     operation: Operation
     endpoint: str
-    ms_from_wake: int | None
+    registered_at: Instant | None
+    last_update_at: Instant | None
 
-    @classmethod
-    def of(cls, operation: Operation, endpoint: EndpointRow, now: Instant) -> Self:
-        wakes = [at for at in (endpoint.registered_at, endpoint.last_update_at) if at is not None]
-        known = wakes and operation.attempt > 0
-        return cls(operation, endpoint.name, max(0, now - max(wakes)) // 1_000 if known else None)
+    @property
+    def ms_from_wake(self) -> int | None:
+        """The milliseconds from the last wake to the end; None if the operation was never sent, or no wake is known."""
+        wake = max(self.registered_at or 0, self.last_update_at or 0)
+        if not wake or not self.operation.attempt:
+            return None
+        return max(0, (self.operation.finished_at or wake) - wake) // 1_000
 
 
 @dataclass(slots=True)
@@ -310,8 +311,8 @@ class Group:
         self.next.pop(operation.endpoint_id, None)
         self.moves[before, to, reason] += 1
         if to in TERMINAL:
-            endpoint = self.endpoints[operation.endpoint_id]
-            self.ended.append(EndedOperation.of(operation, endpoint, self.now))
+            at = self.endpoints[operation.endpoint_id]
+            self.ended.append(EndedOperation(operation, at.name, at.registered_at, at.last_update_at))
         self.transitions.append(
             TransitionRow(
                 seq, operation.seq, operation.version, before, to, operation.attempt, reason, detail, self.now

@@ -30,6 +30,7 @@ from app.schema.api.inputs import (
 )
 from app.schema.errors import bad_input
 from app.schema.limits import MAX_ARGUMENTS, MAX_DAYS_AHEAD, MAX_PATHS, TIMEOUT_SECONDS
+from app.tracing import current_trace
 
 _K: Final = OperationKind
 
@@ -293,6 +294,7 @@ def new_operation(
         validated=validated,
         fingerprint=template.fingerprint,
         created_by=created_by,
+        trace=current_trace(),
         **template.settings,
     )
 

@@ -14,6 +14,7 @@ from app.schema.api.context import RequestContext
 from app.schema.api.ids import operation_id, rule_id
 from app.schema.api.input_validation import digest
 from app.schema.errors import ApiError, Code
+from app.tracing import current_trace
 
 Result = TypeVar("Result")
 
@@ -58,5 +59,10 @@ def retry_of(old: Operation, endpoint: str, idempotency_key: str | None, created
     key = optional_text(idempotency_key, "idempotencyKey")
     fingerprint = digest({"retryOf": old.id})
     return old.retry(
-        endpoint, id_=str(uuid.uuid4()), fingerprint=fingerprint, created_by=created_by, idempotency_key=key
+        endpoint,
+        id_=str(uuid.uuid4()),
+        fingerprint=fingerprint,
+        created_by=created_by,
+        idempotency_key=key,
+        trace=current_trace(),
     )

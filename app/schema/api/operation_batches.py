@@ -38,6 +38,7 @@ from app.schema.api.types.change import CreateForPayload
 from app.schema.errors import ApiError, Code, bad_input
 from app.schema.limits import MAX_SECONDS
 from app.security import Role
+from app.tracing import current_trace
 
 PIECE: Final = 200
 """Maximum number of endpoints of a piece: its transaction holds the append lock."""
@@ -207,6 +208,7 @@ class _Pieces:
             fingerprint=batch.fingerprint,
             created_by=self.context.viewer.name,
             batch=batch.name,
+            trace=current_trace(),
             **self.template.settings,
         )
 

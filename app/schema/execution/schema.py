@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping
 from contextlib import aclosing
 from functools import cached_property
 from typing import Any, Final
@@ -41,6 +41,7 @@ from app.schema.execution.admission import Pipeline
 from app.schema.execution.context import ExecutionContext, Requester
 from app.schema.limits import MAX_BATCH
 from app.security import Role
+from app.tracing import span
 
 PACED: Final = 2_000
 """Cost of an operation above which the event loop can run other tasks while its lists are completed."""
@@ -114,6 +115,8 @@ class Schema(strawberry.Schema):
                 allowed_operation_types=allowed_operation_types,
                 operation_extensions=operation_extensions,
             )
+            if operation is not None and operation.operation is graphql.OperationType.MUTATION:
+                return await _mutated(result, operation_name)
             executed: ExecutionResult = await (
                 context.documents.budget.bounded(result) if _reads(operation) else result
             )
@@ -159,6 +162,16 @@ class Schema(strawberry.Schema):
         self, errors: list[GraphQLError], execution_context: StrawberryExecutionContext | None = None
     ) -> None:
         """Do not log: clients' errors are not logged, and :class:`Pipeline` logs internal ones."""
+
+
+async def _mutated(result: Awaitable[ExecutionResult], name: str | None) -> ExecutionResult:
+    """Return the result of a mutation, in a span to which the traces of its operations belong."""
+    with span("mutation", begins=True) as mutation:
+        executed = await result
+        mutation.set({"graphql.operation.type": "mutation", **({"graphql.operation.name": name[:200]} if name else {})})
+        if executed.errors:
+            mutation.set({}, str((executed.errors[0].extensions or {}).get("code", "GraphQLError")))
+    return executed
 
 
 def _reads(operation: OperationDefinitionNode | None) -> bool:

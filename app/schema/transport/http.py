@@ -46,6 +46,7 @@ from app.schema.transport.content_negotiation import (
 from app.schema.transport.graphiql import graphiql_page, graphiql_policy
 from app.schema.transport.http_request import Refused, check_fields, formats_of, refusal
 from app.schema.transport.websocket import WebSocketView
+from app.tracing import server_span
 
 _ALLOWED: Final = {"GET": {OperationType.QUERY}, "POST": {OperationType.QUERY, OperationType.MUTATION}}
 """Operation types with a single response, by method. Subscriptions are allowed with both methods, as a stream."""
@@ -180,7 +181,9 @@ class GraphQLView(WebSocketView):
         try:
             request.state.formats = formats_of(request)
             request.state.requester = self.requester(request, documents)
-            response = await self.run(request, context=request.state.requester)
+            with server_span(f"{scope['method']} {scope['path']}", request.headers) as http:
+                response = await self.run(request, context=request.state.requester)
+                http.set(_described(scope, response))
         except HTTPException as error:
             response = refusal(request, error)
         finally:
@@ -366,6 +369,17 @@ def _not_acceptable(operation_type: OperationType | None) -> Refused:
     if operation_type is OperationType.SUBSCRIPTION:
         return Refused(406, request_error(InvalidOperationTypeError(operation_type)))
     return Refused(406, bad_input(f"Unacceptable Accept header; {_ACCEPTABLE} is expected.", None))
+
+
+def _described(scope: Scope, response: Response) -> dict[str, str | int]:
+    """Return the attributes of a request's span by the semantic conventions of HTTP servers."""
+    return {
+        "http.request.method": scope["method"],
+        "url.scheme": scope["scheme"],
+        "url.path": scope["path"],
+        "http.route": scope["path"],
+        "http.response.status_code": response.status_code,
+    }
 
 
 def _is_request_error(result: Any) -> bool:
