@@ -272,9 +272,10 @@ def _time(instant: int) -> str:
 
 def _exclude_optional_packages() -> None:
     """Let the imports of these packages fail: libraries use them if they are installed, for features that a process
-    does not need. They take 6 MiB: Rich and Pygments (structlog's tracebacks, httpx's command line), watchfiles
-    (uvicorn's reload) and greenlet (structlog's contexts). ``reveille ops`` and its like need Rich, and keep it."""
-    for package in ("rich", "pygments", "watchfiles", "greenlet"):
+    does not need. They take 9 MiB: Rich and Pygments (structlog's tracebacks, httpx's command line), watchfiles
+    (uvicorn's reload), greenlet (structlog's contexts), and OpenTelemetry's metrics (redis). ``reveille ops`` and its
+    like need Rich, and keep it."""
+    for package in ("rich", "pygments", "watchfiles", "greenlet", "opentelemetry.sdk.metrics"):
         sys.modules.setdefault(package, None)  # type: ignore[arg-type] # documented: None ends an import
 
 
