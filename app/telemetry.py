@@ -68,7 +68,7 @@ READY_ENDPOINTS: Final = Gauge(
     "reveille_ready_endpoints", "Endpoints that can be called now and wait for a dispatcher; at most 2000", ["server"]
 )
 READY_SECONDS: Final = Gauge(
-    "reveille_ready_seconds", "Longest time for which one of these endpoints has waited", ["server"]
+    "reveille_ready_seconds", "Longest time for which one of these that responded last time has waited", ["server"]
 )
 ENDPOINTS: Final = Gauge("reveille_endpoints", "Endpoints by presence", ["server", "presence"])
 OBSERVATION_STATES: Final = Gauge(

@@ -30,7 +30,7 @@ LATE_LEASES: Final = f"""
     ) late
 """  # noqa: S608 - a constant
 _SINCE: Final = """
-    SELECT e.ready_at, e.last_seen_at, (
+    SELECT e.silent, e.ready_at, e.last_seen_at, (
         SELECT q.created_at FROM operation q WHERE q.endpoint_id = e.id AND q.status = 'QUEUED'
         ORDER BY q.priority DESC, q.seq LIMIT 1
     ) AS created_at
@@ -40,15 +40,17 @@ _SINCE: Final = """
     ORDER BY e.awake_until LIMIT {most}
 """
 READY: Final = f"""
-    SELECT count(*), min(CASE WHEN ready_at > created_at AND ready_at > coalesce(last_seen_at, 0) THEN ready_at
+    SELECT count(*), min(CASE WHEN silent = TRUE THEN NULL
+                              WHEN ready_at > created_at AND ready_at > coalesce(last_seen_at, 0) THEN ready_at
                               WHEN last_seen_at > created_at THEN last_seen_at ELSE created_at END)
     FROM (
         SELECT * FROM ({_SINCE.format(silent="FALSE", most=MOST)}) AS talking
         UNION ALL SELECT * FROM ({_SINCE.format(silent="TRUE", most=MOST)}) AS silent
     ) ready
 """  # noqa: S608 - constants
-"""Endpoints that a claim would find, and since when one of them has waited: since its last message, its next operation
-was created, or its retry came due, whichever came last."""
+"""Endpoints that a claim would find, and since when one of them has waited that responded last time: since its last
+message, its next operation was created, or its retry came due, whichever came last. Those that did not respond may use
+a part of the calls only, and may have to wait."""
 
 PAUSES: Final = f"""
     SELECT count(CASE WHEN server_id IS NULL THEN 1 END),
@@ -70,7 +72,8 @@ class Waiting:
 
     Attributes:
         counters: by their names (``app.models.counters``); None before they were counted for the first time.
-        ready: endpoints that can be called now, at most twice :data:`MOST`.
+        ready: endpoints that can be called now, at most twice :data:`MOST`; ``ready_since`` is of those that responded
+            last time.
         pauses: the number of those of everything, of Leshan servers, and of endpoints.
         oldest: the oldest row of each kind that retention deletes.
     """

@@ -72,12 +72,15 @@ async def test_gauges_are_what_the_rows_say(world: LedgerWorld) -> None:
     world.pass_(1)
     await ledger.submit(PauseDispatch(Scope(endpoint="c"), "olga", "smoke"))
     await world.ingest(registered("a", "r2", 2))
-    world.pass_(30)
+    world.pass_(10)
+    await world.ingest(registered("e"))
+    await world.create(new("e"))
+    world.pass_(20)
     read = Gauges(1, Rules(judge=ledger.rules.judge, retention=DAY), uses_stream=True, clock=clock_of(world))
     await read.update()
     assert value("endpoints", **server, presence="ONLINE") is None, "nothing has been counted yet"
-    assert value("ready_endpoints", **server) == 1
-    assert value("ready_seconds", **server) == 30
+    assert value("ready_endpoints", **server) == 2
+    assert value("ready_seconds", **server) == 20, "that of e: a did not respond last time"
     assert value("oldest_queued_seconds", **server) == 31
     assert value("paused", scope="endpoint") == 1
     assert value("event_stream_open", **server) == 0
@@ -89,7 +92,7 @@ async def test_gauges_are_what_the_rows_say(world: LedgerWorld) -> None:
     assert value("late_lease_seconds", **server) > 0  # type: ignore[operator]
     assert value("endpoints", **server, presence="OFFLINE") == 1
     assert value("open_operations", **server, status="QUEUED", reason="NO_ANSWER") == 1
-    assert value("open_operations", **server, status="QUEUED", reason="") == 1
+    assert value("open_operations", **server, status="QUEUED", reason="") == 2
     assert value("open_operations", **server, status="SENDING", reason="") == 1
     await ledger.submit(Sweep())
     world.pass_(2)
