@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 import pytest
 from prometheus_client import REGISTRY
 from starlette.applications import Starlette
 
 from app.bus import BusHealth
+from app.dispatcher.verdict import judge
+from app.gauges import Gauges
 from app.health import Check, Health
+from app.models.ledger import Rules
 from app.telemetry import BREAKER_OPEN
 from tests.support import loopback
 
@@ -62,6 +67,35 @@ async def test_an_unknown_check_is_refused(health: Health) -> None:
     answer = await get(health, "/health/ready?only=databse")
     assert (answer.status_code, answer.json()["status"]) == (400, "unknown")
     assert "database, bus, leshan, dispatcher, pauses, bridge" in answer.json()["detail"]
+
+
+async def test_scrapes_share_one_reading_of_the_gauges(monkeypatch: pytest.MonkeyPatch) -> None:
+    readings = list[str]()
+    failures = [RuntimeError("a bug"), None]
+
+    class Read(Gauges):
+        async def update(self) -> None:
+            readings.append("read")
+            if (failure := failures.pop()) is not None:
+                raise failure
+
+        def clear(self) -> None:
+            readings.append("cleared")
+
+    async def checks() -> dict[str, Check]:
+        return {}
+
+    bus = BusHealth(ok=True, detail="connected")
+    health = Health(1, lambda: bus, stored, uses_stream=True, gauges=Read(1, Rules(judge=judge), uses_stream=True))
+    monkeypatch.setattr(health, "_server_checks", checks)
+    await asyncio.gather(*(get(health, "/metrics") for _ in range(5)))
+    await get(health, "/metrics")
+    assert readings == ["read"]
+    assert REGISTRY.get_sample_value("reveille_database_up") == 1
+    monkeypatch.setattr("app.health.GAUGE_SECONDS", 0)
+    assert (await get(health, "/metrics")).status_code == 200
+    assert readings == ["read", "read", "cleared"]
+    assert REGISTRY.get_sample_value("reveille_database_up") == 0
 
 
 @pytest.mark.parametrize("opened", [True, False])
