@@ -60,7 +60,7 @@ def record_ends(ended: Iterable[EndedOperation], seconds: float) -> None:
             continue
         now = time.time_ns()
         attributes = operation_attributes(operation.id, str(operation.kind), one.endpoint, operation.path)
-        attributes |= {"reveille.operation.status": str(operation.status), "reveille.attempts": operation.attempts}
+        attributes |= {"reveille.operation.status": str(operation.status), "reveille.attempts": operation.attempt}
         if operation.reason is not None:
             attributes["reveille.operation.reason"] = str(operation.reason)
         record("end", operation.trace, now - int(seconds * 1e9), now, attributes)
@@ -75,7 +75,7 @@ def _write(ended: EndedOperation, suppressed: int) -> None:
         kind=str(operation.kind),
         status=str(operation.status),
         reason=None if operation.reason is None else str(operation.reason),
-        attempts=operation.attempts,
+        attempts=operation.attempt,
         ms_from_wake=ended.ms_from_wake,
         **({"trace": operation.trace[3:35]} if operation.trace else {}),
         **({"suppressed": suppressed} if suppressed else {}),

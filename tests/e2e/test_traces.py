@@ -109,7 +109,7 @@ async def test_a_mutation_and_its_operation_are_one_trace_over_three_processes(s
     call, end = spans["PUT"], spans["end"]
     assert (call.kind, call.attributes["http.response.status_code"]) == ("CLIENT", 200)
     assert str(call.attributes["url.full"]).startswith(f"{str(site.sim.base_url).rstrip('/')}/api/clients/dev/5/0/1")
-    assert end.attributes["reveille.operation.status"] == "CONFIRMED"
+    assert (end.attributes["reveille.operation.status"], end.attributes["reveille.attempts"]) == ("CONFIRMED", 1)
     assert end.attributes["reveille.operation.id"] == attempt.attributes["reveille.operation.id"]
 
     # a request that Leshan holds ends with an event: the bridge continues the trace

@@ -21,7 +21,7 @@ def ended(
 ) -> EndedOperation:
     operation = Operation.create(new("dev"), seq=1, endpoint_id=1, now=0)
     operation.id = str(uuid.uuid4())
-    operation.status, operation.reason, operation.attempt, operation.attempts = status, reason, attempt, attempt
+    operation.status, operation.reason, operation.attempt = status, reason, attempt
     operation.finished_at = 5 * SECOND + 1_234_567
     return EndedOperation(operation, "dev", 2 * SECOND, 5 * SECOND)
 
