@@ -1,13 +1,15 @@
-"""Authorization: two roles, tokens compared in constant time, and the meaning of "only this machine".
+"""Authorization: roles, tokens compared in constant time, and the meaning of "only this machine".
 
 No function here reads a request: the HTTP layer passes the token or the address in.
 """
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import ipaddress
 import re
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -25,22 +27,44 @@ _OF_PROXIES: Final = re.compile(r"x-forwarded-|(?:forwarded|x-real-ip|via)\Z")
 
 
 class Role(StrEnum):
-    """The role of a viewer: a VIEWER reads, an OPERATOR also acts on devices. Each role includes those before it."""
+    """The role of a viewer: a VIEWER reads, an OPERATOR also acts on devices, an ADMIN also manages access. Each role
+    includes those before it."""
 
     VIEWER = "viewer"
     OPERATOR = "operator"
+    ADMIN = "admin"
 
     @property
     def rank(self) -> int:
         return tuple(Role).index(self)
 
 
+class Origin(StrEnum):
+    """The source of a viewer's rights: no credential where access is open, an entry of REVEILLE_AUTH, a token of the
+    database, or a JWT of the identity provider."""
+
+    OPEN = "open"
+    SETTINGS = "settings"
+    TOKEN = "token"  # noqa: S105 - not a password
+    PROVIDER = "provider"
+
+
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """The caller: the name for logs and for `createdBy`, the role for permission checks."""
+    """The caller, as its credential states it.
+
+    Attributes:
+        name: for logs, `createdBy` and the audit.
+        role: for permission checks.
+        expires_at: when the credential ends, in microseconds since 1970; None if it does not.
+        credential: id of the token, or of the key that signed the JWT; None for other origins.
+    """
 
     name: str
     role: Role
+    expires_at: int | None = None
+    origin: Origin = Origin.SETTINGS
+    credential: int | str | None = None
 
     def may(self, role: Role) -> bool:
         """Return whether this viewer's role is at least the given one."""
@@ -56,8 +80,8 @@ class Access:
     token: str = field(repr=False)
 
 
-OPEN_VIEWER: Final = Viewer("anonymous", Role.OPERATOR)
-"""Every caller, if no tokens are set: then only loopback is served, unless REVEILLE_ALLOW_OPEN permits more."""
+OPEN_VIEWER: Final = Viewer("anonymous", Role.ADMIN, origin=Origin.OPEN)
+"""Every caller while access is open: then only loopback is served, unless REVEILLE_ALLOW_OPEN permits more."""
 
 
 def parse_token(text: str) -> str:
@@ -97,7 +121,7 @@ def _entry(text: str, number: int) -> Access:
     if len(name) > MAX_NAME_LENGTH or not name.isprintable():
         raise ValueError(f"entry {number}: invalid name; expected at most {MAX_NAME_LENGTH} printable characters")
     if role not in tuple(Role):
-        raise ValueError(f"entry {number}: unknown role; expected viewer or operator")
+        raise ValueError(f"entry {number}: unknown role; expected viewer, operator or admin")
     try:
         return Access(name, Role(role), parse_token(token))
     except ValueError as error:
@@ -115,6 +139,25 @@ def find_viewer(accesses: Iterable[Access], token: str | None) -> Viewer | None:
         if hmac.compare_digest(access.token.encode(), given):
             found = Viewer(access.name, access.role)
     return found
+
+
+SECRET_PREFIX: Final = "rvl_"  # noqa: S105 - no secret
+"""Prefix of the secrets of API tokens, by which programs recognize leaked ones."""
+_SECRET: Final = re.compile(rf"{SECRET_PREFIX}[A-Za-z0-9_-]{{43}}")
+
+
+def new_secret() -> str:
+    """Return a new secret of an API token: 256 random bits."""
+    return SECRET_PREFIX + secrets.token_urlsafe(32)
+
+
+def digest_of(secret: str) -> str | None:
+    """Return the hash by which an API token is stored; None if the text is not the secret of one.
+
+    It is a plain SHA-256: a random secret of 256 bits cannot be guessed from it, with or without a salt, and a look-up
+    by a hash reveals nothing by its time.
+    """
+    return hashlib.sha256(secret.encode()).hexdigest() if _SECRET.fullmatch(secret) else None
 
 
 def same_secret(expected: str, given: str) -> bool:

@@ -20,7 +20,9 @@ from app.domain.enums import (
     ReasonCode,
     ValueType,
 )
-from app.models.counter_table import LedgerCounter as LedgerCounter  # noqa: PLC0414 - Tortoise looks for models here
+from app.models.access_tables import ApiToken as ApiToken  # noqa: PLC0414 - Tortoise looks for models here
+from app.models.access_tables import AuditEvent as AuditEvent  # noqa: PLC0414
+from app.models.counter_table import LedgerCounter as LedgerCounter  # noqa: PLC0414
 from app.models.rule_tables import Observation as Observation  # noqa: PLC0414
 from app.models.rule_tables import ObservationRule as ObservationRule  # noqa: PLC0414
 from app.models.table_fields import InstantField, JsonField

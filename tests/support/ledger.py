@@ -184,6 +184,7 @@ REBOOT: Final = (OperationKind.EXECUTE, "/3/0/4")
 TABLES: Final = (
     *("transition", "presence_change", "reading", "reading_hour", "resource_state", "early_response", "ledger_counter"),
     *("dispatch_pause", "observation", "observation_rule", "operation_batch", "operation", "endpoint"),
+    *("audit_event", "api_token"),
 )
 """The ledger's tables, each before those that its rows refer to."""
 

@@ -1,6 +1,14 @@
 """The ledger: the only module that writes. Callers submit commands; :class:`Ledger` commits them in groups."""
 
 from app.models.ledger.aggregates import AggregateReadings, RebuildAggregates
+from app.models.ledger.api_tokens import (
+    MAX_API_TOKENS,
+    USE_SECONDS,
+    CreateApiToken,
+    RecordTokenUse,
+    RevokeApiToken,
+)
+from app.models.ledger.audit import RecordAudit
 from app.models.ledger.batches import Batch, BeginBatch, ContinueBatch
 from app.models.ledger.cancel import Cancel, CancelMany, Withdraw
 from app.models.ledger.claim import Claim, Claimed
@@ -34,6 +42,7 @@ from app.models.ledger.observation_rules import (
 from app.models.ledger.outage import READING, Outage
 from app.models.ledger.pauses import PauseDispatch, ResumeDispatch, Scope
 from app.models.ledger.readings import PruneReadings, TypedSample
+from app.models.ledger.rows import AuditEntry
 from app.models.ledger.rule_application import ApplyRules
 from app.models.ledger.rules import Rules
 from app.models.ledger.settle import Release, Settle
@@ -43,10 +52,13 @@ from app.models.ledger.stores import open_store
 __all__ = [
     "ANSWER_SECONDS",
     "MADE_UP",
+    "MAX_API_TOKENS",
     "MAX_RULES",
     "READING",
+    "USE_SECONDS",
     "AggregateReadings",
     "ApplyRules",
+    "AuditEntry",
     "Batch",
     "BeginBatch",
     "Cancel",
@@ -60,6 +72,7 @@ __all__ = [
     "ContinueBatch",
     "CorrectCounters",
     "Create",
+    "CreateApiToken",
     "CreateObservationRule",
     "Created",
     "DecodedEvent",
@@ -87,10 +100,13 @@ __all__ = [
     "ReadLedgerTime",
     "RebuildAggregates",
     "Reconciled",
+    "RecordAudit",
+    "RecordTokenUse",
     "Release",
     "RemoveRest",
     "RenewBridgeLease",
     "ResumeDispatch",
+    "RevokeApiToken",
     "RuleDefinition",
     "Rules",
     "Scope",

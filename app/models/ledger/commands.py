@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import Any, ClassVar, Generic, TypeVar
 
 from app.models.ledger.group import Group, Needs
+from app.models.ledger.rows import AuditEntry
 from app.models.ledger.store import STATEMENT_SECONDS
 
 Result = TypeVar("Result")
@@ -38,6 +39,9 @@ class Command(Generic[Result]):
 
     begun: bool = False
     """Whether its group is being written, so that neither it nor another command can be added any more."""
+
+    audit: AuditEntry | None = None
+    """Entry of the audit that is written in the same transaction, unless the command is refused."""
 
     def needs(self, needs: Needs) -> None:
         """Add the rows that must be loaded before it is applied."""

@@ -19,6 +19,8 @@ from app.models.ledger.rows import (
     LIVE_COLUMNS,
     REGISTRATION_COLUMNS,
     STATUS_COLUMNS,
+    AuditEntry,
+    AuditRow,
     EndpointRow,
     PresenceChange,
     ReadingRow,
@@ -143,7 +145,7 @@ class Group:
     stopped: an operation was added, or ended otherwise than CONFIRMED; ``members`` counts the QUEUED ones of those to
     which operations are added. ``observing`` are ended operations that may concern observation rules; ``rules_due``
     are endpoints to which these have to be applied. The log's new rows are in ``transitions``, ``presence_changes``
-    and ``readings``; ``statements`` are written beside them. ``counters`` are what is added to those of
+    and ``readings``; ``audits`` and ``statements`` are written beside them. ``counters`` are what is added to those of
     ``app.models.counters``.
     """
 
@@ -172,6 +174,7 @@ class Group:
     transitions: list[TransitionRow] = field(default_factory=list)
     presence_changes: list[PresenceChange] = field(default_factory=list)
     readings: list[ReadingRow] = field(default_factory=list)
+    audits: list[AuditRow] = field(default_factory=list)
     statements: list[tuple[str, list[Values]]] = field(default_factory=list)
     moves: Counter[Move] = field(default_factory=Counter)
     reported: Counter[ReadingOrigin] = field(default_factory=Counter)
@@ -185,6 +188,10 @@ class Group:
         """Return the next number of the single sequence of operations, transitions and changes."""
         self.seq += 1
         return self.seq
+
+    def record(self, entry: AuditEntry) -> None:
+        """Add an event to the audit."""
+        self.audits.append(AuditRow(self.draw(), self.now, *entry))
 
     # --- loading: a handful of SELECTs, however many commands there are
 

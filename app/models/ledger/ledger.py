@@ -377,5 +377,8 @@ async def apply_all(group: Group, commands: Sequence[Command[Any]]) -> list[Any]
             results[index] = command.apply(group)
         except LedgerError as error:
             results[index] = error
+        else:
+            if command.audit is not None:
+                group.record(command.audit)
     await flush(group)
     return results

@@ -9,6 +9,8 @@ from app.domain.enums import SECOND, Instant, OperationStatus, Presence, ReasonC
 from app.domain.outcomes import Outcome, OutcomeKind
 from app.domain.verdicts import Report
 from app.models.ledger import breaker, presence
+from app.models.ledger.api_tokens import prune_tokens
+from app.models.ledger.audit import prune_audit
 from app.models.ledger.commands import Command, Phase
 from app.models.ledger.deletion import cancel_of_deleted
 from app.models.ledger.group import Group
@@ -166,6 +168,8 @@ class Prune(Command[bool]):
         await self._forget_receipts(group, "webhook_delivery", "id", group.now - DELIVERY_SPAN)
         await self._forget_receipts(group, "early_response", "request_id", group.now - EARLY_RESPONSE_SPAN)
         await self._find_batches(group, edge)
+        self.more |= await prune_audit(group)
+        self.more |= await prune_tokens(group)
         group.statements.append(("DELETE FROM dispatch_pause WHERE resumed_at < $1", [(edge,)]))
 
     async def _find_operations(self, group: Group, edge: Instant) -> None:

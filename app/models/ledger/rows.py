@@ -243,6 +243,26 @@ class ReadingRow(NamedTuple):
     value: str | None
 
 
+class AuditEntry(NamedTuple):
+    """The change that a caller requested with a command: who, what, about which object. ``detail`` is JSON."""
+
+    actor: str
+    action: str
+    target: str | None = None
+    detail: str | None = None
+
+
+class AuditRow(NamedTuple):
+    """An :class:`AuditEntry` with its time. Columns as in ``app.models.tables.AuditEvent``."""
+
+    id: int
+    at: Instant
+    actor: str
+    action: str
+    target: str | None
+    detail: str | None
+
+
 SERVER_VALUES: Final = attrgetter(*SERVER_COLUMNS)
 ENDPOINT_VALUES: Final = attrgetter(*ENDPOINT_COLUMNS)
 LIVE_VALUES: Final = attrgetter(*LIVE_COLUMNS)

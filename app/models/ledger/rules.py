@@ -75,6 +75,7 @@ class Rules:
         max_in_flight: calls that may be open at the Leshan server, over all processes.
         retention: how long ended operations, their transitions and presence changes are stored (microseconds).
         reading_retention, aggregate_retention: the same of readings, and of their hourly aggregates.
+        audit_retention: the same of the audit, and of API tokens after their end.
         honours_at: whether the Leshan server honors the registration attribute ``at``.
         notifications_wake: whether it reports that it considers a device awake after a notification or a SEND.
     """
@@ -85,6 +86,7 @@ class Rules:
     retention: Instant = 90 * DAY
     reading_retention: Instant = 30 * DAY
     aggregate_retention: Instant = 730 * DAY
+    audit_retention: Instant = 365 * DAY
     honours_at: bool = False
     notifications_wake: bool = False
 

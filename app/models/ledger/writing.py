@@ -31,6 +31,7 @@ from app.models.ledger.rows import (
     REGISTRATION_VALUES,
     SERVER_COLUMNS,
     SERVER_VALUES,
+    AuditRow,
     EndpointRow,
     LedgerHead,
     ObjectRow,
@@ -117,6 +118,7 @@ UPDATE_ENDPOINT: Final = _update("endpoint", EndpointRow, LIVE_COLUMNS + REGISTR
 INSERT_OPERATION: Final = _insert("operation", Operation, OPERATION_COLUMNS)
 UPDATE_OPERATION: Final = _update("operation", Operation, CHANGING_COLUMNS, "seq")
 INSERT_TRANSITION: Final = _insert("transition", TransitionRow, _TRANSITION_COLUMNS)
+INSERT_AUDIT: Final = _insert("audit_event", AuditRow, AuditRow._fields)
 INSERT_PRESENCE: Final = _insert("presence_change", PresenceChange, PresenceChange._fields)
 INSERT_READING: Final = _insert("reading", ReadingRow, ReadingRow._fields)
 UPSERT_STATE: Final = Write(
@@ -168,7 +170,8 @@ async def flush(group: Group) -> None:
     await _write_index_rows(group)
     if group.readings:
         await group.store.insert_readings(INSERT_READING, ReadingRow._fields, group.readings, group.now)
-    await group.store.execute_together([sending, *_changed_endpoints(group), *_log_entries(group), *_heads(group)])
+    log = (*_log_entries(group), *_audits(group))
+    await group.store.execute_together([sending, *_changed_endpoints(group), *log, *_heads(group)])
 
 
 async def write_operations(group: Group) -> None:
@@ -297,6 +300,12 @@ def _log_entries(group: Group) -> Iterator[Writing]:
     yield INSERT_PRESENCE, group.presence_changes
     yield UPSERT_STATE, [(reading.seq, reading.stored_at) for reading in latest(group.readings)]
     group.transitions, group.presence_changes, group.readings = [], [], []
+
+
+def _audits(group: Group) -> Iterator[Writing]:
+    """Yield the new events of the audit."""
+    yield INSERT_AUDIT, group.audits
+    group.audits = []
 
 
 def _heads(group: Group) -> Iterator[Writing]:

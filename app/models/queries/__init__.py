@@ -4,6 +4,14 @@ All of them use the connections for reading, which cannot write (``app.models.da
 """
 
 from app.models.queries.access import Lane, ReadUnavailable, reading_through
+from app.models.queries.api_tokens import (
+    ApiTokenView,
+    active_api_tokens,
+    api_token_by_id,
+    api_token_state,
+    api_tokens,
+)
+from app.models.queries.audit import AuditEventView, audit_page
 from app.models.queries.criteria import EndpointCriteria, OperationCriteria
 from app.models.queries.endpoints import (
     changes_to_online,
@@ -71,6 +79,8 @@ from app.models.queries.views import (
 __all__ = [
     "COUNT_LIMIT",
     "INLINE",
+    "ApiTokenView",
+    "AuditEventView",
     "Bucket",
     "EndpointCriteria",
     "EndpointView",
@@ -94,6 +104,11 @@ __all__ = [
     "ServerView",
     "TransitionView",
     "Waiting",
+    "active_api_tokens",
+    "api_token_by_id",
+    "api_token_state",
+    "api_tokens",
+    "audit_page",
     "changes_to_online",
     "count_endpoints",
     "database_now",

@@ -54,6 +54,11 @@ def capped(count: int) -> tuple[int, bool]:
     return min(count, COUNT_LIMIT), count > COUNT_LIMIT
 
 
+async def uncounted(found: int) -> tuple[int, bool]:
+    """Return the number of rows that were read, as the total of a list of which the API shows none."""
+    return capped(found)
+
+
 def merged(branches: Iterable[str], order: str, limit: str) -> str:
     """Merge ordered branches that have no row in common into one SELECT, limited to ``limit``."""
     parts = list(branches)

@@ -16,7 +16,7 @@ from app.models.cursors import InvalidCursor, page_cursor, parse_page_cursor
 from app.models.ledger.readings import CLOCK_AHEAD
 from app.models.queries.access import Lane, Statement, fetch, on_postgres, reading_through
 from app.models.queries.criteria import EndpointCriteria, below
-from app.models.queries.pages import Page, capped, merged
+from app.models.queries.pages import Page, merged, uncounted
 from app.models.queries.views import INLINE, Large, ReadingView, Row, columns, stored_size
 
 LONG: Final = 2 * DAY
@@ -59,13 +59,8 @@ async def reading_page(
         rows = [ReadingView.load(row) for row in await fetch(statement.sql, statement.values)]
         found = list(islice(heapq.merge(found, rows, key=_newest_first), first + 1))
 
-    total = partial(_uncounted, len(found))
+    total = partial(uncounted, len(found))
     return Page.of(_KIND, found, first, _position, continued=after is not None, total=total)
-
-
-async def _uncounted(found: int) -> tuple[int, bool]:
-    """Return the number of rows that were read: the API shows no total of readings."""
-    return capped(found)
 
 
 def page_statement(
@@ -285,7 +280,7 @@ async def latest_page(
     names = [row[0] for row in rows]
     found = [ReadingView.load(tuple(row)[1:]) for row in rows]
     cursors = [page_cursor(_LATEST, name) for name in names[:first]]
-    return Page(found[:first], cursors, len(found) > first, after is not None, partial(_uncounted, len(found)))
+    return Page(found[:first], cursors, len(found) > first, after is not None, partial(uncounted, len(found)))
 
 
 def latest_statement(
