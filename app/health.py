@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
@@ -56,7 +56,8 @@ class Health:
         write: makes the ledger of this process commit a row; raises if it cannot within :data:`DATABASE_SECONDS`.
         uses_stream: adds the check of the bridge.
         server: returns the database's server in use, if there is a choice.
-        authenticates: returns whether a bearer token belongs to a viewer; viewers also receive the causes.
+        authenticates: returns whether a bearer token belongs to a viewer; viewers also receive the causes. None: no
+            caller does.
         gauges: the metrics that are read from the database.
     """
 
@@ -68,7 +69,7 @@ class Health:
         *,
         uses_stream: bool,
         server: Callable[[], str | None] = lambda: None,
-        authenticates: Callable[[str | None], bool] = lambda _token: False,
+        authenticates: Callable[[str | None], Awaitable[bool]] | None = None,
         gauges: Gauges | None = None,
     ) -> None:
         self._server_id, self._bus, self._uses_stream = server_id, bus, uses_stream
@@ -103,7 +104,8 @@ class Health:
             return JSONResponse({"status": "unknown", "detail": detail}, 400)
         checks = await self.checks(wanted)
         ok = all(check.ok for check in checks.values())
-        cause = self._authenticates(bearer_token(request.headers.get("authorization")))
+        token = bearer_token(request.headers.get("authorization"))
+        cause = self._authenticates is not None and await self._authenticates(token)
         shown = {name: check.as_json(cause=cause) for name, check in checks.items()}
         body = {"status": "ok" if ok else "unavailable", "checks": shown}
         return JSONResponse(body, 200 if ok else 503)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from starlette.applications import Starlette
@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.authentication import Authenticator
 from app.security import is_direct_loopback, is_loopback
 from app.settings import Settings
 
@@ -37,17 +38,17 @@ class SafeHeaders:
 
 
 class LoopbackOnly:
-    """Serve only this machine, if nothing is configured that could authenticate callers.
+    """Serve only this machine, as long as there is nothing that could authenticate callers.
 
     A request must come from loopback, without a header that a proxy adds, and must request a loopback name: a page on
     another site whose name was made to point to 127.0.0.1 (DNS rebinding) requests that name.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, has_credentials: Callable[[], bool]) -> None:
+        self._app, self._has_credentials = app, has_credentials
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket"):
+        if scope["type"] not in ("http", "websocket") or self._has_credentials():
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
@@ -93,7 +94,10 @@ class _Direct:
 
 
 def application(
-    settings: Settings, routes: Sequence[BaseRoute], direct: Mapping[str, ASGIApp] | None = None
+    settings: Settings,
+    authenticator: Authenticator,
+    routes: Sequence[BaseRoute],
+    direct: Mapping[str, ASGIApp] | None = None,
 ) -> ASGIApp:
     """Return the application that serves these routes.
 
@@ -102,4 +106,6 @@ def application(
     """
     starlette = Starlette(routes=list(routes), exception_handlers=_HANDLERS)
     app = SafeHeaders(_Direct(direct, starlette) if direct else starlette)
-    return LoopbackOnly(app) if settings.trusts_loopback and not settings.allow_open else app
+    if settings.trusts_loopback and not settings.allow_open:
+        return LoopbackOnly(app, lambda: authenticator.has_credentials)
+    return app

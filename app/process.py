@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from app.authentication import ApiTokenCache, Authenticator
+from app.authentication.authenticator import host_time
 from app.bus import Bus, Channel, open_bus
 from app.dispatcher.verdict import judge
 from app.domain.enums import DAY, SECOND, Instant
@@ -23,7 +25,7 @@ from app.models.ledger import Committed, Ledger, ProveWritable, Rules, open_stor
 from app.models.object_models import ObjectModelCache
 from app.models.postgres import watch_primary
 from app.operation_log import OperationLog, record_ends
-from app.settings import Settings, viewer_of
+from app.settings import Settings
 from app.telemetry import LEDGER_GROUP_SECONDS, LEDGER_GROUP_SIZE, READINGS, TRANSITIONS
 from app.timing import DEFAULT, Timing
 
@@ -63,6 +65,7 @@ class Components:
     ingestor: EventIngestor
     health: Health
     gauges: Gauges
+    authenticator: Authenticator
     ended: asyncio.Event
     dispatcher: Dispatcher | None = None
     bridge: Bridge | None = None
@@ -77,6 +80,7 @@ def rules_of(settings: Settings) -> Rules:
         retention=settings.retention * DAY,
         reading_retention=settings.reading_retention * DAY,
         aggregate_retention=settings.aggregate_retention * DAY,
+        audit_retention=settings.audit_retention * DAY,
         honours_at=settings.leshan_notifications_wake,
     )
 
@@ -117,24 +121,16 @@ async def running(
         await object_models.refresh()
         uses_stream = settings.uses_stream
         ingestor = EventIngestor(ledger, object_models, webhook_readings=not uses_stream, timing=timing)
-
-        def write() -> Coroutine[Any, Any, None]:
-            return ledger.submit(ProveWritable(), within=DATABASE_SECONDS)
-
+        authenticator = _authenticator(settings, ledger)
+        await authenticator.refresh()
         gauges = Gauges(SERVER_ID, ledger.rules, uses_stream=uses_stream, clock=clock)
-        health = Health(
-            SERVER_ID,
-            bus.health,
-            write,
-            uses_stream=uses_stream,
-            server=lambda: server_in_use(settings.database_url),
-            authenticates=lambda token: viewer_of(settings, token) is not None,
-            gauges=gauges,
-        )
+        health = _health(settings, bus, ledger, authenticator, gauges)
+        ended = asyncio.Event()
         components = Components(
-            settings, timing, clock, ledger, bus, object_models, ingestor, health, gauges, asyncio.Event()
+            settings, timing, clock, ledger, bus, object_models, ingestor, health, gauges, authenticator, ended
         )
-        start = await stack.enter_async_context(background(components.ended))
+        start = await stack.enter_async_context(background(ended))
+        start(authenticator.run(ledger.outage, timing.access))
         start(object_models.run(ledger.outage))
         if has_standbys(settings.database_url):
             start(watch_primary(settings.database_url))
@@ -142,6 +138,26 @@ async def running(
         for part in parts:
             await stack.enter_async_context(part(components))
         yield components
+
+
+def _authenticator(settings: Settings, ledger: Ledger) -> Authenticator:
+    tokens = ApiTokenCache(ledger, host_time)
+    return Authenticator(settings.auth, allows_open=settings.allows_open_access, tokens=tokens)
+
+
+def _health(settings: Settings, bus: Bus, ledger: Ledger, authenticator: Authenticator, gauges: Gauges) -> Health:
+    def write() -> Coroutine[Any, Any, None]:
+        return ledger.submit(ProveWritable(), within=DATABASE_SECONDS)
+
+    return Health(
+        SERVER_ID,
+        bus.health,
+        write,
+        uses_stream=settings.uses_stream,
+        server=lambda: server_in_use(settings.database_url),
+        authenticates=authenticator.is_authenticated,
+        gauges=gauges,
+    )
 
 
 def _ledger(

@@ -21,7 +21,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.addresses import check_database_url, check_port, check_redis_url
 from app.domain.values import MAX_OPAQUE_BYTES
-from app.security import OPEN_VIEWER, Access, Viewer, find_viewer, is_loopback, parse_access, parse_token
+from app.security import Access, is_loopback, parse_access, parse_token
 
 PREFIX: Final = "REVEILLE_"
 TEST_PREFIX: Final = "REVEILLE_TEST_"
@@ -210,6 +210,9 @@ class Settings(BaseSettings):
         30, ge=1, le=36_500, description="Days to keep readings; each day is a partition on PostgreSQL"
     )
     aggregate_retention: int = Field(730, ge=1, le=36_500, description="Days to keep the hourly aggregates of readings")
+    audit_retention: int = Field(
+        365, ge=1, le=36_500, description="Days to keep the audit, and API tokens after they were revoked or expired"
+    )
     webhook_secret: Annotated[SecretStr, AfterValidator(_webhook_secret)] | None = Field(
         None, description="Secret that signs webhook calls (Standard Webhooks, `whsec_..`)"
     )
@@ -219,7 +222,7 @@ class Settings(BaseSettings):
     auth: Annotated[tuple[Access, ...], NoDecode, BeforeValidator(_access)] = Field(
         (),
         repr=False,
-        description="API tokens: `name:role:token`, separated by commas; roles `viewer` and `operator`",
+        description="API tokens: `name:role:token`, separated by commas; roles `viewer`, `operator` and `admin`",
     )
     host: str = Field("127.0.0.1", min_length=1, description="Address to serve on")
     port: int = Field(8000, ge=0, le=65_535, description="Port to serve on; 0 picks a free one")
@@ -287,6 +290,11 @@ class Settings(BaseSettings):
         return self.leshan_events is not LeshanEvents.WEBHOOK
 
     @property
+    def allows_open_access(self) -> bool:
+        """Return whether callers that are served need no credential, as long as the database has no API token."""
+        return not self.auth and (self.allow_open or self.trusts_loopback)
+
+    @property
     def is_embedded_database(self) -> bool:
         return self.database_url.startswith("sqlite:")
 
@@ -309,17 +317,6 @@ class TracingVariables(BaseSettings):
             return "none"
         address = self.exporter_otlp_traces_endpoint or self.exporter_otlp_endpoint
         return self.traces_exporter or ("otlp" if address else "none")
-
-
-def viewer_of(settings: Settings, token: str | None) -> Viewer | None:
-    """Return the viewer of a bearer token, or None if the caller has no access.
-
-    Without tokens in REVEILLE_AUTH, every caller that is served may do everything if REVEILLE_ALLOW_OPEN is set or only
-    this machine is served; with only a webhook secret or token, no caller has access.
-    """
-    if settings.auth:
-        return find_viewer(settings.auth, token)
-    return OPEN_VIEWER if settings.allow_open or settings.trusts_loopback else None
 
 
 def variable(name: str) -> str:

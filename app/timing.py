@@ -36,6 +36,7 @@ class Timing:
         reconcile_renewal: interval at which that lease is renewed.
         server_info: interval of the queries for the server's information about itself.
         first_server_info: the same until the server has answered for the first time.
+        access: interval at which revoked and new API tokens are read, and sessions of ended credentials are closed.
         object_models: interval at which new object models are read, and newly registered devices are looked for.
     """
 
@@ -60,6 +61,7 @@ class Timing:
     reconcile_renewal: float = 15.0
     server_info: float = 15.0
     first_server_info: float = 1.0
+    access: float = 2.0
     object_models: float = 2.0
 
 

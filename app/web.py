@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from functools import partial
 from typing import Final
 
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from app.authentication import Authenticator
 from app.bus import Channel
 from app.command_error import CommandError
 from app.http_app import application
@@ -25,7 +25,7 @@ from app.schema.transport.graphiql import ADDRESS as GRAPHIQL_ADDRESS
 from app.schema.transport.graphiql import FILES as GRAPHIQL_FILES
 from app.schema.transport.http import graphql_routes
 from app.schema.trusted_documents import DocumentPolicy, InvalidDocuments, document_policy
-from app.settings import Settings, viewer_of
+from app.settings import Settings
 
 PAGE: Final = folder("static/page", "frontend-examples/plain-html")
 
@@ -42,7 +42,7 @@ async def api_routes(components: Components) -> AsyncIterator[list[BaseRoute]]:
             ledger=components.ledger,
             live=live,
             object_models=components.object_models,
-            authenticate=partial(viewer_of, settings),
+            authenticator=components.authenticator,
             document_policy=_document_policy(settings),
             defaults=Defaults(settings.leshan_timeout, settings.max_attempts, settings.max_opaque),
             allowed_origins=settings.allowed_origins,
@@ -64,11 +64,11 @@ def _document_policy(settings: Settings) -> DocumentPolicy:
         raise CommandError(f"REVEILLE_TRUSTED_DOCUMENTS: {error}", 2) from None
 
 
-def web_app(settings: Settings, routes: Sequence[BaseRoute]) -> ASGIApp:
+def web_app(settings: Settings, authenticator: Authenticator, routes: Sequence[BaseRoute]) -> ASGIApp:
     """Return the application. ``routes`` come first; the web page handles all other paths."""
     direct = {route.path: route.app for route in routes if isinstance(route, Route) and route.path == EVENTS}
     files = [
         Mount(GRAPHIQL_ADDRESS, StaticFiles(directory=GRAPHIQL_FILES)),
         Mount("/", StaticFiles(directory=PAGE, html=True)),
     ]
-    return application(settings, [*routes, *files], direct)
+    return application(settings, authenticator, [*routes, *files], direct)

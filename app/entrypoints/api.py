@@ -13,7 +13,7 @@ from app.models.database import migrate
 from app.process import Components, running
 from app.schema.limits import body_limit
 from app.serving import listen, serving, termination_signal
-from app.settings import Settings, viewer_of
+from app.settings import Settings
 from app.tracing import configure_tracing
 from app.web import api_routes, web_app
 
@@ -43,16 +43,16 @@ async def serve_api(components: Components, stack: contextlib.AsyncExitStack, li
         components.ingestor.from_webhook,
         secrets=[settings.webhook_secret.get_secret_value()] if settings.webhook_secret else [],
         token=settings.webhook_token.get_secret_value() if settings.webhook_token else None,
-        trust_loopback=settings.trusts_loopback,
+        trust_loopback=lambda: settings.trusts_loopback and not components.authenticator.has_credentials,
         notifications_wake=settings.leshan_notifications_wake,
     )
     routes = await stack.enter_async_context(api_routes(components))
-    app = web_app(settings, [*routes, *webhook, *components.health.routes()])
+    app = web_app(settings, components.authenticator, [*routes, *webhook, *components.health.routes()])
     limit = body_limit(settings.max_opaque)
     await stack.enter_async_context(serving(app, [listening], max_message=limit))
     host, port = listening.getsockname()[:2]
     authority = f"[{host}]" if ":" in host else host
-    if viewer_of(settings, None) is None and not settings.auth:
-        reason = "With a webhook secret or token, loopback is not trusted; set REVEILLE_AUTH or REVEILLE_ALLOW_OPEN."
+    if not (components.authenticator.is_open or components.authenticator.has_credentials):
+        reason = "With a webhook secret or token, loopback is not trusted; create a token, or set REVEILLE_AUTH."
         log.warning("graphql_closed", reason=reason)
     log.info("serving", page=f"http://{authority}:{port}/", graphql=f"http://{authority}:{port}/graphql")

@@ -30,7 +30,8 @@ async def run_worker(settings: Settings, role: str, part: Part, health_port: int
     async with running(settings, part) as components, contextlib.AsyncExitStack() as stack:
         if health_port is not None:
             listening = listen(settings.host, health_port)
-            await stack.enter_async_context(serving(application(settings, components.health.routes()), [listening]))
+            app = application(settings, components.authenticator, components.health.routes())
+            await stack.enter_async_context(serving(app, [listening]))
             log.info("health", port=listening.getsockname()[1])
         log.info("running", role=role.upper())
         await until_stopped(terminated, components)

@@ -86,7 +86,7 @@ def webhook_routes(
     *,
     secrets: Sequence[str] = (),
     token: str | None = None,
-    trust_loopback: bool = True,
+    trust_loopback: Callable[[], bool] = lambda: True,
     notifications_wake: bool = False,
 ) -> list[Route]:
     """Return the routes of the webhook and of its two older forms.
@@ -95,7 +95,7 @@ def webhook_routes(
         ingest: commits a batch.
         secrets: ``whsec_..`` of Standard Webhooks; several while one is being replaced.
         token: bearer token, also the one in ``/w/{token}/..``.
-        trust_loopback: whether callers on this machine are trusted if neither secrets nor a token are given.
+        trust_loopback: returns whether callers on this machine are trusted if neither secrets nor a token are given.
         notifications_wake: whether this Leshan server takes a device that notifies as awake.
     """
     keys = Keys(tuple(secrets), token, trust_loopback)
@@ -138,7 +138,7 @@ def _older(ingest: IngestBatch, keys: Keys, parse: Callable[[JsonValue], Event],
         token = call.token  # only the address can be configured on such a server
         if token is not None and not (keys.token and same_secret(keys.token, token)):
             raise Refusal(401, "the token in the address is not the webhook's")
-        if token is None and (keys.secrets or keys.token or not keys.trust_loopback):
+        if token is None and (keys.secrets or keys.token or not keys.trust_loopback()):
             raise Refusal(401, "the address is /w/TOKEN/leshan_api/.. with the webhook's token")
         if token is None and not is_local(call):
             raise Refusal(401, "from elsewhere than this machine the address is /w/TOKEN/leshan_api/..")

@@ -86,12 +86,13 @@ class Keys:
     """The proof that a call comes from Leshan: signatures by one of the secrets, or the token.
 
     Attributes:
-        trust_loopback: whether callers on this machine need neither. Only if nothing at all is configured.
+        trust_loopback: returns whether callers on this machine need neither. Only while there is nothing at all that
+            authenticates callers.
     """
 
     secrets: Sequence[str] = ()
     token: str | None = None
-    trust_loopback: bool = True
+    trust_loopback: Callable[[], bool] = lambda: True
 
 
 class CallEnded(Exception):
@@ -164,7 +165,7 @@ def check_headers(call: Call, keys: Keys) -> bool:
             return True
     if keys.secrets or keys.token:
         raise Refusal(401, NO_SIGNATURE)
-    if not keys.trust_loopback:
+    if not keys.trust_loopback():
         raise Refusal(401, "no secret and no token is set for the webhook: set one, or remove all tokens")
     if not is_local(call):
         raise Refusal(401, "without a secret or a token events are taken from this machine alone")

@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 import orjson
 
+from app.authentication import Authenticator
 from app.models.database import reading
 from app.models.live import LiveLog
 from app.models.object_models import ObjectModelCache
@@ -71,7 +72,10 @@ async def _house(system: Site) -> AsyncIterator[SchemaContext]:
     await live.start()
     try:
         yield SchemaContext(
-            ledger=system.ledger, live=live, object_models=ObjectModelCache(1), authenticate=lambda _: OPEN_VIEWER
+            ledger=system.ledger,
+            live=live,
+            object_models=ObjectModelCache(1),
+            authenticator=Authenticator(allows_open=True),
         )
     finally:
         await live.close()

@@ -13,30 +13,33 @@ from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from app.authentication import ApiTokenCache, Authenticator
+from app.authentication.authenticator import host_time
 from app.models.live import LiveLog
 from app.models.object_models import ObjectModelCache
 from app.schema.api.context import SchemaContext
 from app.schema.transport.export import export_routes
 from app.schema.transport.http import graphql_routes
-from app.security import Access, Role, Viewer, find_viewer
+from app.security import Access, Role
 from tests.support.ledger import LedgerWorld
 from tests.support.waiting import BOUND, eventually
 
 OPERATOR: Final = "operator-token-of-tests"
 VIEWER: Final = "viewer-token-of-tests"
-ACCESSES: Final = (Access("olga", Role.OPERATOR, OPERATOR), Access("victor", Role.VIEWER, VIEWER))
+ADMIN: Final = "admin-token-of-tests"
+ACCESSES: Final = (
+    Access("olga", Role.OPERATOR, OPERATOR),
+    Access("victor", Role.VIEWER, VIEWER),
+    Access("ada", Role.ADMIN, ADMIN),
+)
 
 PROTOCOL: Final = Subprotocol("graphql-transport-ws")
 
 
-def authenticate(token: str | None) -> Viewer | None:
-    return find_viewer(ACCESSES, token)
-
-
 def app_of(world: LedgerWorld, live: LiveLog, **settings: Any) -> Starlette:
-    context = SchemaContext(
-        ledger=world.ledgers[0], live=live, object_models=ObjectModelCache(1), authenticate=authenticate, **settings
-    )
+    authenticator = Authenticator(ACCESSES, tokens=ApiTokenCache(world.ledgers[0], host_time))
+    parts: dict[str, Any] = {"authenticator": authenticator, "object_models": ObjectModelCache(1), **settings}
+    context = SchemaContext(ledger=world.ledgers[0], live=live, **parts)
     return Starlette(routes=[*graphql_routes(context), *export_routes(context)])
 
 

@@ -50,7 +50,11 @@ async def test_without_a_database_only_the_check_of_the_bus_passes(health: Healt
 
 async def test_only_viewers_see_messages_of_drivers() -> None:
     bus = BusHealth(ok=True, detail="connected")
-    health = Health(1, lambda: bus, stored, uses_stream=True, authenticates=lambda token: token == "of-a-viewer")
+
+    async def authenticates(token: str | None) -> bool:
+        return token == "of-a-viewer"
+
+    health = Health(1, lambda: bus, stored, uses_stream=True, authenticates=authenticates)
     shown = {}
     for token in ("of-a-viewer", "of-nobody", ""):
         transport = httpx.ASGITransport(app=Starlette(routes=list(health.routes())))

@@ -4,7 +4,6 @@ secrets are configured."""
 from __future__ import annotations
 
 import json
-from functools import partial
 from types import SimpleNamespace
 from typing import Any, Final, cast
 
@@ -13,6 +12,7 @@ from pydantic import SecretStr
 from starlette.routing import BaseRoute
 from starlette.types import Message, Scope
 
+from app.authentication import Authenticator
 from app.bus import BusHealth
 from app.dispatcher.verdict import judge
 from app.health import Health
@@ -23,7 +23,7 @@ from app.models.live import LiveLog
 from app.models.object_models import ObjectModelCache
 from app.schema.api.context import SchemaContext
 from app.schema.transport.http import graphql_routes
-from app.settings import Settings, viewer_of
+from app.settings import Settings
 from app.web import web_app
 from tests.support.waiting import eventually
 
@@ -96,22 +96,24 @@ class Process:
         self.heard: list[Batch] = []
         self.settings = Settings(**settings)
         given = self.settings
+        authenticator = Authenticator(given.auth, allows_open=given.allows_open_access)
         context = SchemaContext(
             ledger=cast(Ledger, SimpleNamespace(rules=Rules(judge))),
             live=cast(LiveLog, None),
             object_models=ObjectModelCache(1),
-            authenticate=partial(viewer_of, given),
+            authenticator=authenticator,
         )
         webhook = webhook_routes(
             self.ingest,
             secrets=[given.webhook_secret.get_secret_value()] if given.webhook_secret else [],
             token=given.webhook_token.get_secret_value() if given.webhook_token else None,
-            trust_loopback=given.trusts_loopback,
+            trust_loopback=lambda: given.trusts_loopback,
         )
         self.health: list[BaseRoute] = [
             *Health(1, lambda: BusHealth(ok=True, detail="connected"), self.write, uses_stream=True).routes()
         ]
-        self.app = web_app(given, [*graphql_routes(context), *webhook, *self.health])
+        self.authenticator = authenticator
+        self.app = web_app(given, authenticator, [*graphql_routes(context), *webhook, *self.health])
 
     async def write(self) -> None:
         """Act as a writable database."""
@@ -225,7 +227,7 @@ async def test_the_older_addresses_accept_the_token_from_any_machine(form: str, 
 async def test_a_worker_s_health_port_is_as_an_api_s(name: str) -> None:
     for configured in SETTINGS:
         process = Process(**SETTINGS[configured])
-        process.app = application(process.settings, process.health)
+        process.app = application(process.settings, process.authenticator, process.health)
         assert await process.status(PUBLIC[name], HERE) == 200
         forwarded = await process.status(PUBLIC[name], {"via": "1.1 proxy"})
         assert forwarded == (403 if configured == "nothing" else 200)

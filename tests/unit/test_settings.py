@@ -131,7 +131,7 @@ def test_every_form_is_read(clean_environment: pytest.MonkeyPatch) -> None:
         ("AUTH", f"joe:{TOKEN}", "name:role:token"),
         ("AUTH", f"jo\udcffe:viewer:{TOKEN}", "printable"),
         ("AUTH", f"{'j' * 256}:viewer:{TOKEN}", "at most 255 printable characters"),
-        ("AUTH", f"joe:root:{TOKEN}", "viewer or operator"),
+        ("AUTH", f"joe:root:{TOKEN}", "operator or admin"),
         ("AUTH", "joe:viewer:hush", "token too short; expected at least 16 characters"),
         ("AUTH", f"joe:viewer:{TOKEN},eve:viewer:{TOKEN}", "duplicate token"),
         ("HOST", "0.0.0.0", "REVEILLE_ALLOW_OPEN"),

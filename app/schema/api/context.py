@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import strawberry
 
-from app.models.ledger import Ledger
+from app.authentication import Authenticator
+from app.models.ledger import AuditEntry, Ledger
 from app.models.live import LiveLog
 from app.models.object_models import ObjectModelCache
 from app.schema.api.input_validation import Defaults
@@ -23,7 +23,7 @@ class SchemaContext:
     """Components of the process that the schema needs; created once, by ``app/process.py``.
 
     Attributes:
-        authenticate: returns the viewer of a bearer token, or of None without one; None if access is denied.
+        authenticator: finds the viewer of a credential, and watches sessions.
         defaults: defaults from the settings for omitted input fields.
         document_policy: which documents are executed, and which may be named by a hash.
         allowed_origins: origins of web pages that may access the API, over HTTP (CORS) and WebSocket.
@@ -33,7 +33,7 @@ class SchemaContext:
     ledger: Ledger
     live: LiveLog
     object_models: ObjectModelCache
-    authenticate: Callable[[str | None], Viewer | None]
+    authenticator: Authenticator
     defaults: Defaults = field(default_factory=Defaults)
     document_policy: DocumentPolicy = field(default_factory=DocumentPolicy)
     allowed_origins: tuple[str, ...] = ()
@@ -47,6 +47,7 @@ class RequestContext:
     Attributes:
         cursor: position of the log or the error of reading it; set before all other reads if the document selects it.
         last_seq: ``seq`` of the last event of a subscription.
+        audit: entry of the mutation that is being executed, until it is written.
     """
 
     services: SchemaContext
@@ -54,6 +55,7 @@ class RequestContext:
     reads: Reads
     cursor: int | Exception | None = None
     last_seq: int = 0
+    audit: AuditEntry | None = None
 
 
 class Info(strawberry.Info[RequestContext, Any]):

@@ -34,7 +34,7 @@ from app.models.queries import (
 from app.schema.api.arguments import PauseEndpoint, PauseServer
 from app.schema.api.checks import optional_text, plain_text
 from app.schema.api.context import Info, RequestContext
-from app.schema.api.fields import resolved
+from app.schema.api.fields import mutation, resolved
 from app.schema.api.filters import operation_criteria
 from app.schema.api.inputs import DeviceOperationFilter
 from app.schema.api.ledger_gateway import retry_of, submit
@@ -97,7 +97,7 @@ class DispatchQuery:
 
 @strawberry.type
 class DispatchMutation:
-    @resolved(
+    @mutation(
         "Pause dispatching to one endpoint, to the devices of one Leshan server, or, if neither is given, to all "
         "devices. Open calls continue, and QUEUED operations still expire and can be canceled. An active pause of the "
         "same scope is returned unchanged.",
@@ -114,7 +114,7 @@ class DispatchMutation:
         scope = _scope(leshan_server, endpoint)
         return await _pause(info.context, PauseDispatch(scope, by, plain_text(reason.strip(), "reason")))
 
-    @resolved(
+    @mutation(
         "End the pause of exactly this endpoint, this Leshan server or, if neither is given, all devices; pauses of "
         "other scopes stay active. NOT_FOUND if this scope is not paused.",
         Role.OPERATOR,
@@ -125,7 +125,7 @@ class DispatchMutation:
         by = info.context.viewer.name
         return await _pause(info.context, ResumeDispatch(_scope(leshan_server, endpoint), by))
 
-    @resolved(
+    @mutation(
         "Cancel the QUEUED operations that match a filter, at most 200,000, in transactions of 1,000. An error in a "
         "later transaction gives the number canceled before it in `extensions.canceled`.",
         Role.OPERATOR,
@@ -150,7 +150,7 @@ class DispatchMutation:
         canceled = await _piece_by_piece(seqs, lambda piece: submit(info.context, CancelMany(piece)), "canceled")
         return CancelDeviceOperationsPayload(canceled=canceled, passed_over=len(seqs) - canceled)
 
-    @resolved(
+    @mutation(
         "Retry the ended operations that match a filter and were not retried yet, oldest first, at most 10,000, in "
         "transactions of 1,000. An error in a later transaction gives the number created before it in "
         "`extensions.created`.",

@@ -22,7 +22,7 @@ from app.models.queries import (
 )
 from app.schema.api.checks import checked_tags, plain_text
 from app.schema.api.context import Info
-from app.schema.api.fields import resolved
+from app.schema.api.fields import mutation
 from app.schema.api.filters import endpoint_criteria
 from app.schema.api.ids import endpoint_id
 from app.schema.api.inputs import EndpointFilter, UpdateEndpointInput
@@ -40,7 +40,7 @@ PIECE: Final = 200
 
 @strawberry.type
 class EndpointMutation:
-    @resolved(
+    @mutation(
         "Create an endpoint before its first registration. Returns the existing endpoint if there is one.",
         Role.OPERATOR,
     )
@@ -51,7 +51,7 @@ class EndpointMutation:
     ) -> Endpoint | None:
         return await _endpoint(await submit(info.context, Provision(plain_text(name, "name"))))
 
-    @resolved("Change the settings of an endpoint.", Role.OPERATOR)
+    @mutation("Change the settings of an endpoint.", Role.OPERATOR)
     async def update_endpoint(
         self,
         info: Info,
@@ -69,7 +69,7 @@ class EndpointMutation:
             return endpoint_of(await known_endpoint(name, "name"))
         return await _endpoint(await submit(info.context, Configure(name, seconds, tags)))
 
-    @resolved(
+    @mutation(
         "Add tags to the endpoints that match a filter, and remove others, at most 200,000 endpoints in transactions "
         "of 200. Returns the number of endpoints that were changed. LIMIT_EXCEEDED if one would have more than 50 "
         "tags. An error in a later transaction gives the number changed before it in `extensions.changed`; repeating "
@@ -111,7 +111,7 @@ class EndpointMutation:
             after = keys[-1][1]
         return clamped_int(total)
 
-    @resolved(
+    @mutation(
         "Delete an endpoint: its QUEUED operations are CANCELED (ENDPOINT_DELETED), its resources are deleted, and it "
         "is in no list any more. Its operations remain for `REVEILLE_RETENTION` days. A later registration or update "
         "of the device creates it as a new endpoint. Returns the id that it had. CONFLICT while a call to it is open, "

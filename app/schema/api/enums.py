@@ -22,6 +22,7 @@ from app.domain.enums import (
     WaitingFor,
 )
 from app.domain.kinds import KINDS
+from app.security import Role
 
 _STATUSES: Final = {
     "QUEUED": "Not sent yet, or waiting for a retry; `waitingFor` names the next event that it needs.",
@@ -132,6 +133,15 @@ def _describe(enum: EnumMeta, description: str, commands: Mapping[str, str]) -> 
         value.description = commands[value.name]
 
 
+_describe(
+    Role,
+    "Role of a caller. Each role includes those before it.",
+    {
+        "VIEWER": "Reads everything but the administration of access.",
+        "OPERATOR": "Also acts on devices: all mutations but those of access.",
+        "ADMIN": "Also manages API tokens and reads the audit.",
+    },
+)
 _describe(OperationStatus, "Status of an operation.", _STATUSES)
 _describe(OperationKind, "Kind of LwM2M operation.", {kind: row.description for kind, row in KINDS.items()})
 _describe(Presence, "Reachability of a device.", _PRESENCES)

@@ -10,6 +10,7 @@ from typing import Final
 OPERATION: Final = "DeviceOperation"
 ENDPOINT: Final = "Endpoint"
 RULE: Final = "ObservationRule"
+API_TOKEN: Final = "ApiToken"  # noqa: S105 - a type's name
 
 
 class NoSuchId(ValueError):
@@ -32,6 +33,10 @@ def rule_id(key: int) -> str:
     return global_id(RULE, key)
 
 
+def token_id(key: int) -> str:
+    return global_id(API_TOKEN, key)
+
+
 def parse_id(text: str) -> tuple[str, str]:
     """Return the type name and the key that :func:`global_id` made a global id of.
 
@@ -44,7 +49,7 @@ def parse_id(text: str) -> tuple[str, str]:
         raise NoSuchId(f"Invalid global id {text[:100]!r}.") from None
     if type_name == OPERATION and _is_uuid(key):
         return type_name, key
-    if type_name in {ENDPOINT, RULE} and key.isascii() and key.isdigit() and len(key) <= 18:
+    if type_name in {ENDPOINT, RULE, API_TOKEN} and key.isascii() and key.isdigit() and len(key) <= 18:
         return type_name, key
     raise NoSuchId(f"Invalid global id {text[:100]!r}.")
 
@@ -70,6 +75,18 @@ def parse_rule_id(text: str) -> int:
     type_name, key = parse_id(text)
     if type_name != RULE:
         raise NoSuchId(f"Invalid rule id {text[:100]!r}; the id of an ObservationRule is expected.")
+    return int(key)
+
+
+def parse_token_id(text: str) -> int:
+    """Return the id of an API token's global id.
+
+    Raises:
+        NoSuchId: not a global id, or that of another type.
+    """
+    type_name, key = parse_id(text)
+    if type_name != API_TOKEN:
+        raise NoSuchId(f"Invalid token id {text[:100]!r}; the id of an ApiToken is expected.")
     return int(key)
 
 

@@ -25,15 +25,20 @@ UNAVAILABLE: Final = (
 
 
 async def submit(context: RequestContext, command: Command[Result]) -> Result:
-    """Commit a command and return its result. Cached reads of the request are dropped.
+    """Commit a command and return its result, with the audit entry of the mutation if it was not written yet. Cached
+    reads of the request are dropped.
 
     Raises:
         ApiError: the ledger rejected the command, or is unavailable.
     """
     context.reads.forget()
+    command.audit, context.audit = context.audit, None
     try:
         return await context.services.ledger.submit(command, within=ANSWER_SECONDS)
-    except (LedgerError, LedgerUnavailable) as error:
+    except LedgerError as error:
+        context.audit = command.audit
+        raise refusal(error) from None
+    except LedgerUnavailable as error:
         raise refusal(error) from None
 
 

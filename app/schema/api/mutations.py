@@ -16,10 +16,11 @@ from app.models.ledger import Cancel, Create, Created
 from app.models.object_models import stored_versions
 from app.models.operation import NewOperation
 from app.models.queries import endpoint_by_id, operation_by_id
+from app.schema.api.access import AccessMutation
 from app.schema.api.context import Info, RequestContext
 from app.schema.api.dispatch_control import DispatchMutation
 from app.schema.api.endpoint_mutations import EndpointMutation, known_endpoint
-from app.schema.api.fields import resolved
+from app.schema.api.fields import mutation
 from app.schema.api.ids import NoSuchId, operation_id, parse_operation_id
 from app.schema.api.input_validation import new_operation
 from app.schema.api.inputs import CreateDeviceOperationInput
@@ -41,9 +42,12 @@ TURN: Final = 50
 """Number of inputs that are validated before other tasks of the event loop can run."""
 
 
-@strawberry.type(description="Mutations, which require the role operator: without it, the error is FORBIDDEN.")
-class Mutation(DispatchMutation, OperationBatchMutation, EndpointMutation, ObservationRuleMutation):
-    @resolved(
+@strawberry.type(
+    description="Mutations, which require the role OPERATOR, those of access ADMIN: without it, the error is "
+    "FORBIDDEN. Each is written to the audit."
+)
+class Mutation(DispatchMutation, OperationBatchMutation, EndpointMutation, ObservationRuleMutation, AccessMutation):
+    @mutation(
         "Create an operation with status QUEUED. NOT_FOUND if the endpoint does not exist, CONFLICT if the idempotency "
         "key was used with another input.",
         Role.OPERATOR,
@@ -57,7 +61,7 @@ class Mutation(DispatchMutation, OperationBatchMutation, EndpointMutation, Obser
     ) -> DeviceOperationPayload | None:
         return (await _create(info.context, [input], batch=False))[0]
 
-    @resolved(
+    @mutation(
         "Create several operations in one transaction: all of them, in this order, or none. An error names the input "
         "at fault in `extensions.index`.",
         Role.OPERATOR,
@@ -74,7 +78,7 @@ class Mutation(DispatchMutation, OperationBatchMutation, EndpointMutation, Obser
             raise over_limit(f"Too many operations ({len(inputs)}); at most {MAX_CREATED} are allowed.", MAX_CREATED)
         return await _create(info.context, inputs, batch=True)
 
-    @resolved(
+    @mutation(
         "Cancel an operation that is QUEUED, or that a stock Leshan server holds (`waitingFor: LESHAN_HOLDS_IT`). "
         "CONFLICT if it has another status or the device woke first, and also if Leshan has not dropped a held request "
         "within 5 seconds: it is then canceled as soon as Leshan does.",
@@ -97,7 +101,7 @@ class Mutation(DispatchMutation, OperationBatchMutation, EndpointMutation, Obser
         loaded = await context.reads.operation_by_id(key, reserved=True)
         return operation_of(loaded) if loaded else None
 
-    @resolved(
+    @mutation(
         "Create a new operation with the request and settings of one that has ended. CONFLICT if that one has not "
         "ended, or has an unfinished retry.",
         Role.OPERATOR,

@@ -15,7 +15,7 @@ from app.models.ledger import CreateObservationRule, DeleteObservationRule, Rule
 from app.models.queries import observation_rule_by_id, observation_rules
 from app.schema.api.checks import plain_text
 from app.schema.api.context import Info
-from app.schema.api.fields import resolved
+from app.schema.api.fields import mutation, resolved
 from app.schema.api.filters import endpoint_criteria, given_filter
 from app.schema.api.ids import NoSuchId, parse_rule_id
 from app.schema.api.input_values import attributes
@@ -38,7 +38,7 @@ class ObservationRuleQuery:
 
 @strawberry.type
 class ObservationRuleMutation:
-    @resolved(
+    @mutation(
         "Create an observation rule, which is then applied to all registered endpoints that match its filter. CONFLICT "
         "with `extensions.id` if there is one of this name, LIMIT_EXCEEDED if there are 100.",
         Role.OPERATOR,
@@ -51,7 +51,7 @@ class ObservationRuleMutation:
         command = CreateObservationRule(rule_definition(input), info.context.viewer.name)
         return await _rule(await submit(info.context, command))
 
-    @resolved(
+    @mutation(
         "Replace the definition of an observation rule, and apply it: observations that it no longer wants are "
         "canceled, unless another rule wants them. CONFLICT if there is another one of this name.",
         Role.OPERATOR,
@@ -67,7 +67,7 @@ class ObservationRuleMutation:
         command = UpdateObservationRule(_rule_key(id), rule_definition(input))
         return await _rule(await submit(info.context, command))
 
-    @resolved(
+    @mutation(
         "Delete an observation rule and return its id. Its observations are canceled, unless another rule wants them.",
         Role.OPERATOR,
     )

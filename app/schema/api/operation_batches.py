@@ -29,7 +29,7 @@ from app.models.operation import NewOperation
 from app.models.queries import EndpointCriteria, EndpointView, count_endpoints, endpoints_after
 from app.schema.api.checks import plain_text
 from app.schema.api.context import Info, RequestContext
-from app.schema.api.fields import resolved
+from app.schema.api.fields import mutation
 from app.schema.api.filters import endpoint_criteria
 from app.schema.api.input_validation import OperationTemplate, digest, operation_template
 from app.schema.api.inputs import DeviceOperationTemplateInput, EndpointFilter
@@ -55,7 +55,7 @@ TURN: Final = 50
 
 @strawberry.type
 class OperationBatchMutation:
-    @resolved(
+    @mutation(
         "Create one operation for each endpoint that matches a filter, in the order of their names, in transactions of "
         "at most 500. The operations have `batch`, by which filters select them. UNAVAILABLE if endpoints are left "
         "after some seconds, with the numbers so far in `extensions.created` and `extensions.passedOver`: repeat the "

@@ -9,6 +9,7 @@ import strawberry
 from app.models.cursors import log_cursor
 from app.models.queries import (
     EndpointView,
+    api_token_by_id,
     count_endpoints,
     endpoint_by_id,
     endpoint_by_name,
@@ -16,17 +17,19 @@ from app.models.queries import (
     observation_rule_by_id,
     operation_counts,
 )
+from app.schema.api.access import AccessQuery
 from app.schema.api.arguments import PageCursor, PageSize
 from app.schema.api.checks import optional_text, plain_text
 from app.schema.api.context import Info
 from app.schema.api.dispatch_control import DispatchQuery
-from app.schema.api.fields import resolved
+from app.schema.api.fields import check_role, resolved
 from app.schema.api.filters import endpoint_criteria, operation_criteria
-from app.schema.api.ids import OPERATION, RULE, NoSuchId, parse_id
+from app.schema.api.ids import API_TOKEN, OPERATION, RULE, NoSuchId, parse_id
 from app.schema.api.inputs import DeviceOperationFilter, EndpointFilter
 from app.schema.api.observation_rules import ObservationRuleQuery
 from app.schema.api.readings import ReadingQuery
 from app.schema.api.scalars import clamped_int
+from app.schema.api.types.access import api_token_of
 from app.schema.api.types.change import OperationCount
 from app.schema.api.types.device import (
     DeviceOperation,
@@ -41,20 +44,24 @@ from app.schema.api.types.device import (
 from app.schema.api.types.node import Node
 from app.schema.api.types.observation import rule_of
 from app.schema.limits import DEFAULT_PAGE, page_size
+from app.security import Role
 
 
 @strawberry.type(
     description="Queries. Each field is nullable: one that fails is null, with an error, and does not affect the "
     "others."
 )
-class Query(DispatchQuery, ObservationRuleQuery, ReadingQuery):
-    @resolved("Endpoint, operation or observation rule with this global id; null if there is none.")
+class Query(DispatchQuery, ObservationRuleQuery, ReadingQuery, AccessQuery):
+    @resolved(
+        "Endpoint, operation, observation rule or, for the role ADMIN, API token with this global id; null if there is "
+        "none."
+    )
     async def node(
         self,
         info: Info,
         id: Annotated[  # noqa: A002
             strawberry.ID,
-            strawberry.argument(description="Global id of an endpoint, an operation or an observation rule."),
+            strawberry.argument(description="Global id of an object."),
         ],
     ) -> Node | None:
         try:
@@ -66,6 +73,10 @@ class Query(DispatchQuery, ObservationRuleQuery, ReadingQuery):
         if type_name == RULE:
             rule = await observation_rule_by_id(int(key))
             return rule_of(rule) if rule else None
+        if type_name == API_TOKEN:
+            check_role(info.context.viewer, Role.ADMIN)
+            token = await api_token_by_id(int(key))
+            return api_token_of(token) if token else None
         return await _endpoint(info, await endpoint_by_id(int(key), info.context.reads.large))
 
     @resolved("Endpoint with this name; null if there is none.")

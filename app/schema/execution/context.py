@@ -22,6 +22,7 @@ class Requester:
 
     Attributes:
         viewer: None if the requester is not authenticated.
+        token: token of the handshake of a WebSocket.
         documents: documents of an HTTP request; None for a WebSocket, whose operations have their own.
     """
 
@@ -29,6 +30,7 @@ class Requester:
     viewer: Viewer | None
     connection_params: dict[str, object] | None = None
     documents: RequestDocuments | None = None
+    token: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)

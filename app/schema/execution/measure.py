@@ -45,7 +45,9 @@ from app.schema.limits import (
     page_size,
 )
 
-PAGED: Final = frozenset({"endpoints", "deviceOperations", "operations", "transitions", "readings", "latestReadings"})
+PAGED: Final = frozenset(
+    {"endpoints", "deviceOperations", "operations", "transitions", "readings", "latestReadings", "auditLog"}
+)
 """Fields with the argument ``first`` (a test compares them with the schema)."""
 
 STATEMENTS: Final[Mapping[str, int]] = {
@@ -60,6 +62,8 @@ STATEMENTS: Final[Mapping[str, int]] = {
     "dispatchStatus": 2_000,
     "dispatchPauses": 500,
     "observationRules": 200,
+    "apiTokens": 200,
+    "auditLog": 500,
     **dict.fromkeys(("node", "endpoint", "deviceOperation", "operationCounts", "transitionCursor", "objectModel"), 50),
 }
 """Cost of the statements of a root field. Counts read every row that matches their filter; the others end after a page,
@@ -85,6 +89,7 @@ MUTATION_COST: Final = 200
 _ROWS: Final[Mapping[str, int]] = {
     "dispatchPauses": 200,
     "observationRules": 20,
+    "apiTokens": 20,
     "observations": 3,
     "counts": 5,
     "resources": 20,

@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
+from app.authentication import AuthenticationUnavailable
 from app.domain.enums import Instant
 from app.domain.object_models import resource_model
 from app.domain.paths import LwM2mPath
@@ -114,7 +115,11 @@ class _Exporter:
         Raises:
             GraphQLError: the request is refused.
         """
-        if self._context.authenticate(bearer_token(request.headers.get("authorization"))) is None:
+        try:
+            viewer = await self._context.authenticator.authenticate(bearer_token(request.headers.get("authorization")))
+        except AuthenticationUnavailable:
+            raise ApiError(Code.UNAVAILABLE, "The credential cannot be checked now; retry later.") from None
+        if viewer is None:
             raise ApiError(Code.UNAUTHENTICATED, "Authentication required; send `Authorization: Bearer <token>`.")
         if self._running >= MAX_EXPORTS:
             raise over_limit(f"{MAX_EXPORTS} exports are running; retry later.", MAX_EXPORTS)

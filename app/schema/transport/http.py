@@ -28,6 +28,7 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 from strawberry.utils.operation import get_operation_type
 
+from app.authentication import AuthenticationUnavailable
 from app.schema.api.context import SchemaContext
 from app.schema.budget import RequestBudget
 from app.schema.errors import ApiError, Code, bad_input, over_limit
@@ -45,7 +46,9 @@ from app.schema.transport.content_negotiation import (
 )
 from app.schema.transport.graphiql import graphiql_page, graphiql_policy
 from app.schema.transport.http_request import Refused, check_fields, formats_of, refusal
+from app.schema.transport.sessions import until_session_end
 from app.schema.transport.websocket import WebSocketView
+from app.security import bearer_token
 from app.tracing import server_span
 
 _ALLOWED: Final = {"GET": {OperationType.QUERY}, "POST": {OperationType.QUERY, OperationType.MUTATION}}
@@ -180,7 +183,7 @@ class GraphQLView(WebSocketView):
         watch = ClientWatch(documents.budget, body, lambda: body.complete)
         try:
             request.state.formats = formats_of(request)
-            request.state.requester = self.requester(request, documents)
+            request.state.requester = await self._requester(request, documents)
             with server_span(f"{scope['method']} {scope['path']}", request.headers) as http:
                 response = await self.run(request, context=request.state.requester)
                 http.set(_described(scope, response))
@@ -191,6 +194,20 @@ class GraphQLView(WebSocketView):
         await response(scope, receive, send)
 
     # --- request
+
+    async def _requester(self, request: Request, documents: RequestDocuments) -> Requester:
+        """Return the requester that a token in the header identifies.
+
+        Raises:
+            Refused: 503: it cannot be decided now whether the token is valid.
+        """
+        token = bearer_token(request.headers.get("authorization"))
+        try:
+            viewer = await self.services.authenticator.authenticate(token)
+        except AuthenticationUnavailable:
+            error = ApiError(Code.UNAVAILABLE, "The credential cannot be checked now; retry later.")
+            raise Refused(503, error, Retry_After="5") from None
+        return Requester(self.services, viewer, documents=documents)
 
     async def render_graphql_ide(self, request: Any) -> Response:  # noqa: ARG002
         return HTMLResponse(self._page, headers=self._page_headers)
@@ -302,13 +319,16 @@ class GraphQLView(WebSocketView):
         if operation_type is not None and operation_type not in allowed:
             raise InvalidOperationTypeError(operation_type)
         request_data.protocol = _PROTOCOLS[media_type]
-        return await schema.stream(
+        results = await schema.stream(
             request_data.query,
             variable_values=request_data.variables,
             context_value=context,
             operation_name=request_data.operation_name,
             allowed_operation_types=allowed,
         )
+        if operation_type is not OperationType.SUBSCRIPTION or context.viewer is None:
+            return results
+        return until_session_end(results, self.services.authenticator, context.viewer)
 
     # --- response
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import aclosing, suppress
+from contextlib import ExitStack, aclosing, suppress
 from typing import Any
 
 import orjson
@@ -28,10 +28,10 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
 )
 from strawberry.types.unset import UNSET
 
+from app.authentication import AuthenticationUnavailable
 from app.schema.api.context import SchemaContext
 from app.schema.errors import ApiError, Code, over_limit
 from app.schema.execution.context import Requester
-from app.schema.execution.documents import RequestDocuments
 from app.schema.execution.errors import is_persisted
 from app.schema.execution.schema import schema
 from app.schema.limits import MAX_SUBSCRIPTIONS
@@ -60,6 +60,10 @@ class TextWebSocket(ASGIWebSocketAdapter):
         except WebSocketDisconnect as error:
             raise WebSocketDisconnected from error
 
+    async def close(self, code: int, reason: str) -> None:
+        if self.ws.application_state is WebSocketState.CONNECTED:
+            await super().close(code, reason)
+
 
 class TransportHandler(BaseGraphQLTransportWSHandler[Requester, None]):
     """Strawberry's handler of one connection, with stricter checks of messages and shared subscriptions."""
@@ -71,6 +75,12 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Requester, None]):
         super().__init__(*args, **more)
         self._preparing = asyncio.Lock()
         """Lock that starts operations in order of arrival, although long documents are prepared in a thread."""
+        self._session = ExitStack()
+        self._closing: asyncio.Task[None] | None = None
+
+    async def handle(self) -> None:
+        with self._session:
+            await super().handle()
 
     async def handle_message(self, message: Any) -> None:
         # Strawberry does not check the types: a list as message or a string as payload would raise a TypeError
@@ -82,10 +92,22 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Requester, None]):
         await super().handle_message(message)
 
     async def handle_connection_init(self, message: Any) -> None:
+        again = self.connection_acknowledged
         try:
             await super().handle_connection_init(message)
         except TokenMissing:
             await self.websocket.close(code=4401, reason="Unauthorized")
+        except AuthenticationUnavailable:
+            await self.websocket.close(code=1013, reason="Try again later")
+        if self.connection_acknowledged and not again:
+            assert self.context.viewer is not None  # noqa: S101 - set before the acknowledgment
+            session = self.context.services.authenticator.session(self.context.viewer, self._end_session)
+            self._session.enter_context(session)
+
+    def _end_session(self) -> None:
+        """Close the socket: its credential was revoked or has expired."""
+        closing = self.websocket.close(code=4403, reason="Forbidden")
+        self._closing = asyncio.create_task(closing, name="session-end")
 
     async def handle_subscribe(self, message: Any) -> None:
         # before Strawberry's own checks, whose error has no code, and which require a query
@@ -209,13 +231,8 @@ class WebSocketView(GraphQL[Requester, None]):
         self.services = services
         self.fanout = Fanout(schema, services)
 
-    def requester(self, request: Request | WebSocket, documents: RequestDocuments | None = None) -> Requester:
-        """Return the requester that a token in the header identifies."""
-        viewer = self.services.authenticate(bearer_token(request.headers.get("authorization")))
-        return Requester(self.services, viewer, documents=documents)
-
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Requester:  # noqa: ARG002
-        return self.requester(request)
+        return Requester(self.services, None, token=bearer_token(request.headers.get("authorization")))
 
     async def on_ws_connect(self, context: Requester) -> Any:
         """Authenticate by the token of ``connection_init``, otherwise by that of the handshake.
@@ -223,14 +240,12 @@ class WebSocketView(GraphQL[Requester, None]):
         Raises:
             ConnectionRejectionError: unknown token, close code 4403.
             TokenMissing: missing token, close code 4401.
+            AuthenticationUnavailable: it cannot be decided now, close code 1013.
         """
         token = _token_of(context.connection_params or {})
-        if token is not None:
-            context.viewer = self.services.authenticate(token)
-            if context.viewer is None:
-                raise ConnectionRejectionError
+        context.viewer = await self.services.authenticator.authenticate(token or context.token)
         if context.viewer is None:
-            raise TokenMissing
+            raise TokenMissing if token is None else ConnectionRejectionError
         return UNSET
 
 

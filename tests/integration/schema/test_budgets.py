@@ -134,10 +134,10 @@ async def test_a_forbidden_mutation_does_not_affect_other_fields(api: Api, world
     assert await world.rows("SELECT id FROM endpoint") == []
 
 
-async def test_every_mutation_requires_an_operator() -> None:
+async def test_every_mutation_requires_an_operator_or_an_administrator() -> None:
     roles = schema.mutation_roles
-    assert roles
-    assert set(roles.values()) == {"operator"}
+    assert {name for name, role in roles.items() if role != "operator"} == {"createApiToken", "revokeApiToken"}
+    assert set(roles.values()) == {"operator", "admin"}
 
 
 # --- documents
