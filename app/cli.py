@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
+from app.access_cli import add_access_to
 from app.command_error import CommandError
 from app.operator_cli.commands import add_to
 from app.printable import printable, printable_lines
@@ -350,6 +351,9 @@ def _loop() -> asyncio.AbstractEventLoop:
     import uvloop  # comes with uvicorn[standard]
 
     return uvloop.new_event_loop()
+
+
+add_access_to(cli, _settings, _run)
 
 
 if __name__ == "__main__":

@@ -32,3 +32,19 @@ def test_a_time_that_is_no_instant_is_refused(time: str) -> None:
     assert isinstance(result.exception, CommandError)
     assert result.exception.exit_code == 2
     assert str(result.exception).startswith(f"--since: invalid time {time!r}; expected a time with an offset from UTC")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["create", "", "--role", "viewer"],
+        ["create", "line\nfeed", "--role", "viewer"],
+        ["create", "ci", "--role", "viewer", "--expires", "1999-01-01T00:00:00Z"],
+        ["create", "ci", "--role", "viewer", "--expires", "2999-01-01T00:00:00"],
+        ["create", "ci", "--role", "viewer", "--expires", "soon"],
+    ],
+)
+def test_an_invalid_token_is_refused(arguments: list[str]) -> None:
+    result = CliRunner().invoke(cli, ["token", *arguments])
+    assert isinstance(result.exception, CommandError)
+    assert result.exception.exit_code == 2
