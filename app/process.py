@@ -142,7 +142,22 @@ async def running(
 
 def _authenticator(settings: Settings, ledger: Ledger) -> Authenticator:
     tokens = ApiTokenCache(ledger, host_time)
-    return Authenticator(settings.auth, allows_open=settings.allows_open_access, tokens=tokens)
+    provider = None
+    if settings.jwt_issuer is not None:
+        # packages that no process needs without an identity provider
+        from app.authentication.identity_provider import IdentityProvider, ProviderConfig  # noqa: PLC0415
+
+        config = ProviderConfig(
+            issuer=settings.jwt_issuer,
+            audience=settings.jwt_audience or "",
+            jwks=settings.jwt_jwks or "",
+            role_claim=settings.jwt_role_claim,
+            roles=settings.jwt_roles,
+            name_claim=settings.jwt_name_claim,
+        )
+        provider = IdentityProvider(config, host_time)
+    allows_open = settings.allows_open_access
+    return Authenticator(settings.auth, allows_open=allows_open, tokens=tokens, provider=provider)
 
 
 def _health(settings: Settings, bus: Bus, ledger: Ledger, authenticator: Authenticator, gauges: Gauges) -> Health:

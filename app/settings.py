@@ -21,7 +21,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.addresses import check_database_url, check_port, check_redis_url
 from app.domain.values import MAX_OPAQUE_BYTES
-from app.security import Access, is_loopback, parse_access, parse_token
+from app.security import Access, Role, is_loopback, parse_access, parse_token
 
 PREFIX: Final = "REVEILLE_"
 TEST_PREFIX: Final = "REVEILLE_TEST_"
@@ -67,6 +67,14 @@ def _leshan_url(url: str) -> str:
     if parts.query or parts.fragment or parts.username is not None:
         raise ValueError("expected an address without user, query and fragment; credentials go to LESHAN_HEADERS")
     return url.rstrip("/")
+
+
+def _jwks_address(url: str) -> str:
+    parts = urlsplit(url)
+    _check_port(parts)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.fragment:
+        raise ValueError("expected https://HOST..")
+    return url
 
 
 def _file(path: Path) -> Path:
@@ -224,6 +232,22 @@ class Settings(BaseSettings):
         repr=False,
         description="API tokens: `name:role:token`, separated by commas; roles `viewer`, `operator` and `admin`",
     )
+    jwt_issuer: str | None = Field(
+        None, min_length=1, description="Issuer (`iss`) of the JWTs of an identity provider that are accepted as tokens"
+    )
+    jwt_audience: str | None = Field(None, min_length=1, description="Audience (`aud`) that these JWTs must have")
+    jwt_jwks: Annotated[str, AfterValidator(_jwks_address)] | None = Field(
+        None, description="Address of the provider's keys (JWKS), `https://..`"
+    )
+    jwt_role_claim: str = Field(
+        "roles", min_length=1, description="Claim with the roles, a list or a text; `a.b` is claim `b` within `a`"
+    )
+    jwt_roles: dict[str, Role] = Field(
+        default_factory=dict,
+        description='Role by value of that claim, a JSON object such as `{"fleet-team": "operator"}`; without it the '
+        "values are `viewer`, `operator` and `admin`",
+    )
+    jwt_name_claim: str = Field("sub", min_length=1, description="Claim with the name of the caller")
     host: str = Field("127.0.0.1", min_length=1, description="Address to serve on")
     port: int = Field(8000, ge=0, le=65_535, description="Port to serve on; 0 picks a free one")
     allow_open: bool = Field(
@@ -251,7 +275,11 @@ class Settings(BaseSettings):
     def _check_together(self) -> Self:
         if self.leshan_key and not self.leshan_cert:
             raise ValueError(f"{PREFIX}LESHAN_KEY: missing certificate; expected {PREFIX}LESHAN_CERT beside the key")
-        if not (is_loopback(self.host) or self.auth or self.allow_open):
+        provider = {"JWT_ISSUER": self.jwt_issuer, "JWT_AUDIENCE": self.jwt_audience, "JWT_JWKS": self.jwt_jwks}
+        missing = [name for name, value in provider.items() if value is None]
+        if 0 < len(missing) < len(provider):
+            raise ValueError(f"{PREFIX}{missing[0]}: missing; expected {', '.join(provider)} together")
+        if not (is_loopback(self.host) or self.auth or self.jwt_issuer or self.allow_open):
             raise ValueError(
                 f"{PREFIX}HOST: without tokens in {PREFIX}AUTH, only loopback is served; "
                 f"set tokens, or {PREFIX}ALLOW_OPEN=true"
@@ -282,7 +310,7 @@ class Settings(BaseSettings):
 
         All requests through a proxy on the same machine come from loopback; one that adds no header is not detectable.
         """
-        return not (self.auth or self.webhook_secret or self.webhook_token)
+        return not (self.auth or self.jwt_issuer or self.webhook_secret or self.webhook_token)
 
     @property
     def uses_stream(self) -> bool:
@@ -292,7 +320,7 @@ class Settings(BaseSettings):
     @property
     def allows_open_access(self) -> bool:
         """Return whether callers that are served need no credential, as long as the database has no API token."""
-        return not self.auth and (self.allow_open or self.trusts_loopback)
+        return not (self.auth or self.jwt_issuer) and (self.allow_open or self.trusts_loopback)
 
     @property
     def is_embedded_database(self) -> bool:

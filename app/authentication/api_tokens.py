@@ -6,10 +6,10 @@ of one number finds creations and revocations by other processes; an unknown tok
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from app.authentication.shared_refresh import SharedRefresh
 from app.authentication.unavailable import AuthenticationUnavailable
 from app.domain.enums import SECOND, Instant
 from app.models.ledger import USE_SECONDS, Ledger, LedgerUnavailable, RecordTokenUse
@@ -36,8 +36,7 @@ class ApiTokenCache:
         self._active: set[int] = set()
         self._used: dict[int, Instant] = {}
         self._written: dict[int, Instant] = {}
-        self._next_look: asyncio.Task[None] | None = None
-        self._looked_at = 0.0
+        self._look_up = SharedRefresh(self.refresh, LOOK_UP_PAUSE)
 
     async def refresh(self) -> None:
         """Read the tokens again if any was created or revoked.
@@ -64,7 +63,10 @@ class ApiTokenCache:
         if digest is None:
             return None
         if digest not in self._by_digest:
-            await self._look_up()
+            try:
+                await self._look_up.wait()
+            except ReadUnavailable as error:
+                raise AuthenticationUnavailable(str(error)) from None
         view, now = self._by_digest.get(digest), self._clock()
         if view is None or (view.expires_at is not None and view.expires_at <= now):
             return None
@@ -90,20 +92,3 @@ class ApiTokenCache:
                 return  # the next call tries again
             self._written |= due
         self._used.clear()
-
-    async def _look_up(self) -> None:
-        """Wait for a refresh that begins after this call."""
-        if self._next_look is None:
-            self._next_look = asyncio.create_task(self._refresh_later(), name="api-token-look-up")
-            self._next_look.add_done_callback(lambda done: done.cancelled() or done.exception())
-        try:
-            await asyncio.shield(self._next_look)
-        except ReadUnavailable as error:
-            raise AuthenticationUnavailable(str(error)) from None
-
-    async def _refresh_later(self) -> None:
-        loop = asyncio.get_running_loop()
-        await asyncio.sleep(max(0.0, self._looked_at + LOOK_UP_PAUSE - loop.time()))
-        self._looked_at = loop.time()
-        self._next_look = None  # later callers need a later refresh
-        await self.refresh()

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -16,6 +17,9 @@ from app.models.ledger.outage import READING, Outage
 from app.models.queries import ReadUnavailable
 from app.security import OPEN_VIEWER, Access, Origin, Viewer, find_viewer
 from app.timing import DEFAULT
+
+if TYPE_CHECKING:
+    from app.authentication.identity_provider import IdentityProvider  # its packages are imported only if it is used
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +36,7 @@ class Authenticator:
         accesses: entries of REVEILLE_AUTH.
         allows_open: whether the settings allow open access: no credential is required as long as no token is stored.
         tokens: the tokens of the database; None without a database.
+        provider: the identity provider, if one is configured.
     """
 
     def __init__(
@@ -40,10 +45,11 @@ class Authenticator:
         *,
         allows_open: bool = False,
         tokens: ApiTokenCache | None = None,
+        provider: IdentityProvider | None = None,
         clock: Callable[[], Instant] = host_time,
     ) -> None:
-        self._accesses, self._allows_open, self._tokens = accesses, allows_open, tokens
-        self._clock = clock
+        self._accesses, self._allows_open = accesses, allows_open
+        self._tokens, self._provider, self._clock = tokens, provider, clock
         self._sessions: dict[Viewer, set[Callable[[], None]]] = {}
 
     @property
@@ -55,7 +61,8 @@ class Authenticator:
     @property
     def has_credentials(self) -> bool:
         """Return whether any credential exists."""
-        return bool(self._accesses) or (self._tokens is not None and self._tokens.any_stored)
+        any_stored = self._tokens is not None and self._tokens.any_stored
+        return bool(self._accesses) or self._provider is not None or any_stored
 
     async def authenticate(self, token: str | None) -> Viewer | None:
         """Return the viewer of a bearer token, or of None without one; None if access is denied.
@@ -70,6 +77,8 @@ class Authenticator:
         viewer = find_viewer(self._accesses, token)
         if viewer is None and self._tokens is not None:
             viewer = await self._tokens.find(token)
+        if viewer is None and self._provider is not None:
+            viewer = await self._provider.find(token)
         return viewer
 
     async def is_authenticated(self, token: str | None) -> bool:
@@ -115,7 +124,14 @@ class Authenticator:
                 on_end()
 
     async def run(self, outage: Outage, interval: float = DEFAULT.access) -> None:
-        """Refresh forever. Known credentials remain valid while the database is unavailable, until they expire."""
+        """Refresh forever. Known credentials remain valid while the database or the identity provider is unavailable,
+        until they expire."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._run(outage, interval))
+            if self._provider is not None:
+                tasks.create_task(self._provider.run())
+
+    async def _run(self, outage: Outage, interval: float) -> None:
         while True:
             try:
                 await self.refresh()
@@ -132,6 +148,12 @@ class Authenticator:
     def _is_valid(self, viewer: Viewer) -> bool:
         if viewer.expires_at is not None and viewer.expires_at <= self._clock():
             return False
-        if viewer.origin is Origin.OPEN:
-            return self.is_open
-        return viewer.origin is not Origin.TOKEN or self._tokens is None or self._tokens.is_active(viewer.credential)
+        match viewer.origin:
+            case Origin.OPEN:
+                return self.is_open
+            case Origin.SETTINGS:
+                return True
+            case Origin.TOKEN:
+                return self._tokens is not None and self._tokens.is_active(viewer.credential)
+            case Origin.PROVIDER:
+                return self._provider is not None and self._provider.has_key(viewer.credential)

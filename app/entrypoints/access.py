@@ -1,5 +1,7 @@
-"""``reveille token`` and ``reveille audit``: administration of access on the host, directly in the database: it works without a credential, beside running
-processes and without any."""
+"""``reveille token`` and ``reveille audit``: administration of access on the host, directly in the database.
+
+It works without a credential, beside running processes and without any.
+"""
 
 from __future__ import annotations
 

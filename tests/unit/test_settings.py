@@ -136,6 +136,10 @@ def test_every_form_is_read(clean_environment: pytest.MonkeyPatch) -> None:
         ("AUTH", f"joe:viewer:{TOKEN},eve:viewer:{TOKEN}", "duplicate token"),
         ("HOST", "0.0.0.0", "REVEILLE_ALLOW_OPEN"),
         ("LESHAN_KEY", __file__, "REVEILLE_LESHAN_CERT"),
+        ("JWT_JWKS", "file:///etc/passwd", "https://HOST"),
+        ("JWT_JWKS", "https://", "https://HOST"),
+        ("JWT_ROLES", '{"team": "root"}', "'viewer', 'operator' or 'admin'"),
+        ("JWT_ROLES", "team:admin", "a JSON object"),
         ("LOG_LEVEL", "loud", "'debug', 'info'"),
         ("LESHAN_ULR", "http://leshan", "unknown setting; did you mean REVEILLE_LESHAN_URL?"),
     ],
@@ -160,6 +164,18 @@ def test_all_invalid_settings_are_named_at_once(clean_environment: pytest.Monkey
 
 def test_open_access_must_be_configured_explicitly(clean_environment: pytest.MonkeyPatch) -> None:
     assert load(clean_environment, HOST="0.0.0.0", ALLOW_OPEN="true").allow_open
+
+
+def test_the_settings_of_an_identity_provider_belong_together(clean_environment: pytest.MonkeyPatch) -> None:
+    given = {"JWT_ISSUER": "https://idp", "JWT_AUDIENCE": "reveille", "JWT_JWKS": "https://idp/jwks"}
+    settings = load(clean_environment, HOST="0.0.0.0", **given)
+    assert not settings.trusts_loopback
+    assert not settings.allows_open_access
+    for name, value in given.items():
+        clean_environment.delenv(f"REVEILLE_{name}")
+        with pytest.raises(SettingsError, match=f"REVEILLE_{name}: missing"):
+            load(clean_environment)
+        clean_environment.setenv(f"REVEILLE_{name}", value)
 
 
 def test_variables_of_the_tests_are_no_settings(clean_environment: pytest.MonkeyPatch) -> None:

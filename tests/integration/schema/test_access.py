@@ -12,7 +12,9 @@ import pytest
 from starlette.applications import Starlette
 
 from app.models.live import LiveLog
+from app.models.queries import ReadUnavailable
 from app.schema.execution.schema import schema
+from app.security import new_secret
 from tests.support import loopback
 from tests.support.api import Api, write
 from tests.support.api import api as api_at
@@ -230,3 +232,24 @@ async def test_every_mutation_declares_its_audit() -> None:
     for name, field in mutations.fields.items():
         extensions = [type(one).__name__ for one in field.extensions["strawberry-definition"].extensions]
         assert extensions == ["Audited", "RequiredRole"], name
+
+
+async def test_a_credential_that_cannot_be_checked_is_no_wrong_one(
+    api: Api, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that receives 401 discards its token."""
+
+    async def unreadable() -> None:
+        raise ReadUnavailable("the database is away")
+
+    _, secret = await created(api)
+    monkeypatch.setattr("app.authentication.api_tokens.api_token_state", unreadable)
+    assert (await api.post({"query": VIEWER_QUERY}, secret)).status_code == 200, "a known token"
+    answer = await api.post({"query": VIEWER_QUERY}, new_secret())
+    assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (503, "UNAVAILABLE")
+    headers = {"authorization": f"Bearer {new_secret()}"}
+    assert (await api.http.get("/export/readings.csv", headers=headers)).status_code == 503
+    assert (await api.post({"query": VIEWER_QUERY}, "another-token-than-an-api-token")).status_code == 401
+    async with socket(address) as client:
+        await client.say({"type": "connection_init", "payload": {"token": new_secret()}})
+        assert await client.closed() == 1013
