@@ -5,7 +5,6 @@ Every setting is one field of :class:`Settings`; ``tools/settings_table.py`` ren
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 import ssl
@@ -21,6 +20,14 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.addresses import check_database_url, check_port, check_redis_url
 from app.domain.values import MAX_OPAQUE_BYTES
+from app.secret_settings import (
+    SECRETS,
+    SUFFIX,
+    check_leshan_headers,
+    check_webhook_secret,
+    comma_separated,
+    secrets_of_files,
+)
 from app.security import Access, Role, is_loopback, parse_access, parse_token
 
 PREFIX: Final = "REVEILLE_"
@@ -71,7 +78,7 @@ def _leshan_url(url: str) -> str:
 
 def _jwks_address(url: str) -> str:
     parts = urlsplit(url)
-    _check_port(parts)
+    check_port(parts)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.fragment:
         raise ValueError("expected https://HOST..")
     return url
@@ -83,50 +90,9 @@ def _file(path: Path) -> Path:
     return path
 
 
-def _webhook_secret(secret: SecretStr) -> SecretStr:
-    try:
-        key = base64.b64decode(secret.get_secret_value().removeprefix("whsec_"), validate=True)
-    except ValueError:
-        key = b""
-    if not 24 <= len(key) <= 64:
-        raise ValueError("expected whsec_ and base64 of 24 to 64 bytes (Standard Webhooks)")
-    return secret
-
-
 def _token(secret: SecretStr) -> SecretStr:
     parse_token(secret.get_secret_value())
     return secret
-
-
-_TRANSPORT_HEADERS: Final = frozenset(
-    {
-        "accept",
-        "connection",
-        "content-length",
-        "content-type",
-        "expect",
-        "host",
-        "keep-alive",
-        "proxy-connection",
-        "reveille-request",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-"""Headers that the Leshan client sends by itself, or that change how a message is framed (RFC 9112, 6 and 7)."""
-
-
-def _headers(headers: dict[str, str]) -> dict[str, str]:
-    for name, value in headers.items():
-        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-            raise ValueError("expected header names of RFC 9110")  # a name may contain the intended value
-        if name.lower() in _TRANSPORT_HEADERS:
-            raise ValueError(f"{name} is set by Reveille itself")
-        if not re.fullmatch(r"[\t\x20-\x7e]*", value):
-            raise ValueError(f"the value of {name} must be printable ASCII (RFC 9110, 5.5)")
-    return headers
 
 
 def _awake_window(seconds: int) -> int:
@@ -139,8 +105,8 @@ def _access(value: object) -> object:
     return parse_access(value) if isinstance(value, str) else value
 
 
-def _comma_separated(value: object) -> object:
-    return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+def _origins(value: object) -> object:
+    return comma_separated(value) if isinstance(value, str) else value
 
 
 def _folder(path: Path) -> Path:
@@ -177,7 +143,7 @@ class Settings(BaseSettings):
     leshan_name: str = Field(
         "leshan", min_length=1, max_length=64, description="Name of the Leshan server, as stored with every endpoint"
     )
-    leshan_headers: Annotated[dict[str, str], AfterValidator(_headers)] = Field(
+    leshan_headers: Annotated[dict[str, str], AfterValidator(check_leshan_headers)] = Field(
         default_factory=dict,
         repr=False,
         description='Headers of every call to Leshan, a JSON object such as `{"Authorization": "Bearer .."}`',
@@ -221,8 +187,10 @@ class Settings(BaseSettings):
     audit_retention: int = Field(
         365, ge=1, le=36_500, description="Days to keep the audit, and API tokens after they were revoked or expired"
     )
-    webhook_secret: Annotated[SecretStr, AfterValidator(_webhook_secret)] | None = Field(
-        None, description="Secret that signs webhook calls (Standard Webhooks, `whsec_..`)"
+    webhook_secret: Annotated[SecretStr, AfterValidator(check_webhook_secret)] | None = Field(
+        None,
+        description="Secret that signs webhook calls (Standard Webhooks, `whsec_..`); two, separated by a comma, while "
+        "one is being replaced",
     )
     webhook_token: Annotated[SecretStr, AfterValidator(_token)] | None = Field(
         None, description="Bearer token of webhook calls, also the one in `/w/{token}/..`; at least 16 characters"
@@ -253,7 +221,7 @@ class Settings(BaseSettings):
     allow_open: bool = Field(
         False, description="Serve all callers without a token if AUTH is empty, also on addresses other than loopback"
     )
-    allowed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)] = Field(
+    allowed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)] = Field(
         (), description="Origins of other web pages that may call the API, separated by commas; `*` allows all"
     )
     trusted_documents: ExistingFolder | None = Field(
@@ -318,6 +286,11 @@ class Settings(BaseSettings):
         return self.leshan_events is not LeshanEvents.WEBHOOK
 
     @property
+    def webhook_secrets(self) -> tuple[str, ...]:
+        """Return the secrets of the webhook: two while one is being replaced."""
+        return comma_separated(self.webhook_secret.get_secret_value()) if self.webhook_secret else ()
+
+    @property
     def allows_open_access(self) -> bool:
         """Return whether callers that are served need no credential, as long as the database has no API token."""
         return not (self.auth or self.jwt_issuer) and (self.allow_open or self.trusts_loopback)
@@ -358,12 +331,16 @@ def load_settings() -> Settings:
     Raises:
         SettingsError: with one line that names every invalid setting.
     """
-    known = {variable(name) for name in Settings.model_fields}
+    known = {variable(name) for name in Settings.model_fields} | {variable(name) + SUFFIX for name in SECRETS}
     unknown = [name for name in os.environ if _is_setting(name) and name.upper() not in known | CLIENT_VARIABLES]
     if unknown:
         raise SettingsError("; ".join(_unknown(name, known) for name in sorted(unknown)))
     try:
-        return Settings()
+        given = secrets_of_files(os.environ, PREFIX)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    try:
+        return Settings(**given)
     except ValidationError as error:
         raise SettingsError("; ".join(_messages(error))) from None
     except ValueError as error:  # pydantic-settings could not decode JSON

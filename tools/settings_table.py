@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from pydantic.fields import FieldInfo
 
+from app.secret_settings import SECRETS
 from app.settings import Settings, variable
 
 README: Final = Path(__file__).parents[1] / "README.md"
@@ -21,8 +22,13 @@ _TABLE: Final = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- /settings -->)",
 def settings_table() -> str:
     """Return the README's table in Markdown: one row per setting, in the order of the fields."""
     fields = Settings.model_fields.items()
-    rows = [f"| `{variable(name)}` | {_default(field)} | {field.description} |" for name, field in fields]
+    rows = [f"| {_names(name)} | {_default(field)} | {field.description} |" for name, field in fields]
     return "\n".join(["| Setting | Default | Description |", "|---|---|---|", *rows])
+
+
+def _names(name: str) -> str:
+    """Return the variables of a setting: a secret may also be read from a file."""
+    return f"`{variable(name)}` or `.._FILE`" if name in SECRETS else f"`{variable(name)}`"
 
 
 def _default(field: FieldInfo) -> str:

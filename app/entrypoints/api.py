@@ -41,7 +41,7 @@ async def serve_api(components: Components, stack: contextlib.AsyncExitStack, li
     settings = components.settings
     webhook = webhook_routes(
         components.ingestor.from_webhook,
-        secrets=[settings.webhook_secret.get_secret_value()] if settings.webhook_secret else [],
+        secrets=settings.webhook_secrets,
         token=settings.webhook_token.get_secret_value() if settings.webhook_token else None,
         trust_loopback=lambda: settings.trusts_loopback and not components.authenticator.has_credentials,
         notifications_wake=settings.leshan_notifications_wake,

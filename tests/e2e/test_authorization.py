@@ -24,6 +24,7 @@ from tests.support.processes import Processes
 VIEWER: Final = "a-viewer-s-token-of-tests"
 OPERATOR: Final = "an-operator-s-token-of-tests"
 SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+NEXT_SECRET: Final = "whsec_" + "B" * 32
 TOKEN: Final = "the-webhook-s-token-of-tests"
 LISTED: Final = "https://dashboard.example"
 
@@ -43,7 +44,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, processes_in: ProcessesIn)
             database_url=f"sqlite://{group.folder / 'reveille.db'}",
             auth=f"dashboard:viewer:{VIEWER},backoffice:operator:{OPERATOR}",
             allowed_origins=LISTED,
-            webhook_secret=SECRET,
+            webhook_secret=f"{SECRET},{NEXT_SECRET}",
             webhook_token=TOKEN,
         ).url
 
@@ -179,6 +180,7 @@ def signed(body: bytes, at: float | None = None, secret: str = SECRET) -> dict[s
 def test_the_webhook_accepts_signed_posts_and_posts_with_the_token(guarded: str) -> None:
     url, body = f"{guarded}/leshan/events", json.dumps(AWAKE).encode()
     assert post(url, body, **signed(body)) == 202
+    assert post(url, body, **signed(body, secret=NEXT_SECRET)) == 202
     assert post(url, body, authorization=f"Bearer {TOKEN}") == 202
     assert post(url, body) == 401
     assert post(url, body, authorization=f"Bearer {OPERATOR}") == 401
@@ -208,4 +210,4 @@ def test_without_secret_and_token_only_this_machine_may_post_events(reveille_url
 
 def test_no_setting_s_secret_is_logged(guarded: str, started: list[Processes]) -> None:
     logs = "".join(process.log for group in started for process in group.running)
-    assert [secret for secret in (VIEWER, OPERATOR, TOKEN, SECRET) if secret in logs] == []
+    assert [secret for secret in (VIEWER, OPERATOR, TOKEN, SECRET, NEXT_SECRET) if secret in logs] == []

@@ -126,6 +126,9 @@ def test_every_form_is_read(clean_environment: pytest.MonkeyPatch) -> None:
         ("AWAKE_WINDOW", "soon", "valid integer"),
         ("PORT", "65536", "less than or equal to 65535"),
         ("WEBHOOK_SECRET", "hush", "Standard Webhooks"),
+        ("WEBHOOK_SECRET", ",", "one secret, or two"),
+        ("WEBHOOK_SECRET", f"{SECRET},{SECRET},{SECRET}", "one secret, or two"),
+        ("WEBHOOK_SECRET", f"{SECRET},hush", "Standard Webhooks"),
         ("WEBHOOK_TOKEN", "hush", "token too short; expected at least 16 characters"),
         ("WEBHOOK_TOKEN", "hush hush hush hush", "letters, digits"),
         ("AUTH", f"joe:{TOKEN}", "name:role:token"),
@@ -164,6 +167,67 @@ def test_all_invalid_settings_are_named_at_once(clean_environment: pytest.Monkey
 
 def test_open_access_must_be_configured_explicitly(clean_environment: pytest.MonkeyPatch) -> None:
     assert load(clean_environment, HOST="0.0.0.0", ALLOW_OPEN="true").allow_open
+
+
+def test_a_secret_may_come_from_a_file(clean_environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    contents = {
+        "DATABASE_URL": "postgres://joe:hush@db/reveille\n",
+        "REDIS_URL": "redis://:hush@bus\r\n",
+        "LESHAN_HEADERS": '{"Authorization": "Bearer hush"}\n',
+        "WEBHOOK_SECRET": f"{SECRET},{SECRET}",
+        "WEBHOOK_TOKEN": TOKEN,
+        "AUTH": f"joe:admin:{TOKEN}",
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_text(content)
+    settings = load(clean_environment, **{f"{name}_FILE": str(tmp_path / name) for name in contents})
+    assert settings.database_url == "postgres://joe:hush@db/reveille"
+    assert settings.redis_url == "redis://:hush@bus"
+    assert settings.leshan_headers == {"Authorization": "Bearer hush"}
+    assert settings.webhook_secrets == (SECRET, SECRET)
+    assert settings.webhook_token is not None
+    assert settings.webhook_token.get_secret_value() == TOKEN
+    assert settings.auth[0].token == TOKEN
+    assert "hush" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("AUTH", None, "No such file"),
+        ("AUTH", b"", "empty"),
+        ("AUTH", b" \n", "empty"),
+        ("AUTH", b"\xff" * 40, "UTF-8"),
+        ("AUTH", b"x" * 70_000, "at most 65536 bytes"),
+        ("LESHAN_HEADERS", b"hush", "a JSON object"),
+        ("LESHAN_HEADERS", b"[" * 60_000, "a JSON object"),
+    ],
+)
+def test_a_secret_s_unusable_file_is_named(
+    clean_environment: pytest.MonkeyPatch, tmp_path: Path, name: str, content: bytes | None, says: str
+) -> None:
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(SettingsError) as caught:
+        load(clean_environment, **{f"{name}_FILE": str(file)})
+    line = str(caught.value)
+    assert line.startswith(f"REVEILLE_{name}_FILE: ")
+    assert says in line
+    assert "hush" not in line
+
+
+def test_a_secret_is_given_once_and_only_secrets_have_files(
+    clean_environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingsError, match=r"REVEILLE_AUTH_FILE: .*not a regular file"):
+        load(clean_environment, AUTH_FILE=str(tmp_path))
+    with pytest.raises(SettingsError, match="REVEILLE_AUTH_FILE: REVEILLE_AUTH is set, too"):
+        load(clean_environment, AUTH=f"joe:admin:{TOKEN}")
+    clean_environment.delenv("REVEILLE_AUTH")
+    clean_environment.delenv("REVEILLE_AUTH_FILE")
+    with pytest.raises(SettingsError, match="REVEILLE_PORT_FILE: unknown setting"):
+        load(clean_environment, PORT_FILE=str(tmp_path))
 
 
 def test_the_settings_of_an_identity_provider_belong_together(clean_environment: pytest.MonkeyPatch) -> None:
