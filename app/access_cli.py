@@ -13,7 +13,7 @@ import typer
 from app.command_error import CommandError
 from app.operator_cli.options import AsJson
 from app.operator_cli.times import rfc3339, span_of
-from app.security import MAX_NAME_LENGTH, Role
+from app.security import COMMAND_PREFIX, MAX_NAME_LENGTH, Role, is_usable_name
 
 if TYPE_CHECKING:
     from app.domain.enums import Instant
@@ -53,8 +53,9 @@ def add_access_to(cli: typer.Typer, read_settings: Callable[[], Settings], run: 
     @token.command()
     def create(name: TokenName, *, role: TokenRole, expires: Expires = None, as_json: AsJson = False) -> None:
         """Create a token and print its secret, which cannot be read again."""
-        if not (0 < len(name) <= MAX_NAME_LENGTH and name.isprintable()):
-            raise CommandError(f"invalid name; expected 1 to {MAX_NAME_LENGTH} printable characters", 2)
+        if not is_usable_name(name):
+            expected = f"1 to {MAX_NAME_LENGTH} printable characters, not {COMMAND_PREFIX}.."
+            raise CommandError(f"invalid name; expected {expected}", 2)
         expires_at = None if expires is None else _expiry(expires)
         run(_create(read_settings(), name, role, expires_at, as_json=as_json))
 

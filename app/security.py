@@ -19,6 +19,8 @@ from typing import Final
 MIN_TOKEN_LENGTH: Final = 16
 MAX_NAME_LENGTH: Final = 255
 """The name is stored with everything that its bearer requests (`createdBy`)."""
+COMMAND_PREFIX: Final = "cli:"
+"""Prefix of the names under which the audit lists commands; no credential may have such a name."""
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/=-]+")
 """The characters that RFC 6750 allows in a bearer token: no comma, so that entries can be listed."""
 
@@ -163,6 +165,11 @@ def digest_of(secret: str) -> str | None:
 def same_secret(expected: str, given: str) -> bool:
     """Return whether two secrets are equal, in constant time."""
     return hmac.compare_digest(expected.encode(), given.encode())
+
+
+def is_usable_name(name: str) -> bool:
+    """Return whether a credential may have this name: printable, not too long, and not that of a command."""
+    return 0 < len(name) <= MAX_NAME_LENGTH and name.isprintable() and not name.startswith(COMMAND_PREFIX)
 
 
 def bearer_token(authorization: str | None) -> str | None:

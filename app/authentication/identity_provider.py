@@ -21,7 +21,7 @@ import structlog
 from app.authentication.shared_refresh import SharedRefresh
 from app.authentication.unavailable import AuthenticationUnavailable
 from app.domain.enums import SECOND, Instant
-from app.security import MAX_NAME_LENGTH, Origin, Role, Viewer, is_loopback
+from app.security import MAX_NAME_LENGTH, Origin, Role, Viewer, is_loopback, is_usable_name
 
 log = structlog.get_logger(__name__)
 
@@ -184,7 +184,7 @@ class IdentityProvider:
     def _viewer(self, claims: Mapping[str, Any], kid: str) -> Viewer | None:
         name = claims.get(self._config.name_claim)
         role = self._role(_claim(claims, self._config.role_claim))
-        if role is None or not isinstance(name, str) or not name or not name.isprintable():
+        if role is None or not isinstance(name, str) or not is_usable_name(name[:MAX_NAME_LENGTH]):
             return None
         expires_at = min(int(claims["exp"]), MAX_EXPIRY) * SECOND
         return Viewer(name[:MAX_NAME_LENGTH], role, expires_at, Origin.PROVIDER, kid)

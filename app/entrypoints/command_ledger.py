@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import os
 from collections.abc import AsyncIterator
 
 from app.models.ledger import Ledger, open_store
 from app.process import SERVER_ID, rules_of
+from app.security import COMMAND_PREFIX, MAX_NAME_LENGTH
 from app.settings import Settings
 
 
@@ -35,6 +37,6 @@ async def command_ledger(settings: Settings) -> AsyncIterator[Ledger]:
 def command_actor() -> str:
     """Return ``cli:USER`` for the user that runs the command."""
     try:
-        return f"cli:{getpass.getuser()}"[:255]
+        return f"{COMMAND_PREFIX}{getpass.getuser()}"[:MAX_NAME_LENGTH]
     except (OSError, KeyError):  # no name, in a container with an arbitrary user id
-        return "cli"
+        return f"{COMMAND_PREFIX}{os.getuid()}"

@@ -38,6 +38,7 @@ def test_a_time_that_is_no_instant_is_refused(time: str) -> None:
     "arguments",
     [
         ["create", "", "--role", "viewer"],
+        ["create", "cli:root", "--role", "viewer"],
         ["create", "line\nfeed", "--role", "viewer"],
         ["create", "ci", "--role", "viewer", "--expires", "1999-01-01T00:00:00Z"],
         ["create", "ci", "--role", "viewer", "--expires", "2999-01-01T00:00:00"],

@@ -83,6 +83,7 @@ async def test_a_token_of_each_algorithm_has_its_viewer(algorithm: str) -> None:
         {"sub": ""},
         {"sub": 7},
         {"sub": "line\nfeed"},
+        {"sub": "cli:root"},
         {"roles": None},
         {"roles": []},
         {"roles": ["root"]},

@@ -26,7 +26,7 @@ from app.schema.api.types.access import (
 )
 from app.schema.errors import ApiError, Code, bad_input
 from app.schema.limits import DEFAULT_PAGE, page_size
-from app.security import Origin, Role, digest_of, new_secret
+from app.security import COMMAND_PREFIX, Origin, Role, digest_of, is_usable_name, new_secret
 
 
 @strawberry.type
@@ -78,8 +78,8 @@ class AccessMutation:
         ] = None,
     ) -> CreateApiTokenPayload | None:
         context = info.context
-        if not plain_text(name, "name").isprintable():
-            raise bad_input("Invalid character; printable characters are expected.", "name")
+        if not is_usable_name(plain_text(name, "name")):
+            raise bad_input(f"Invalid name; printable characters are expected, not `{COMMAND_PREFIX}..`.", "name")
         if expires_at is not None and expires_at <= host_time():
             raise bad_input("The time has passed; a time in the future is expected.", "expiresAt")
         if context.viewer.origin is Origin.OPEN and role is not Role.ADMIN:

@@ -19,7 +19,6 @@ from strawberry.asgi import GraphQL
 from strawberry.exceptions import MissingQueryError
 from strawberry.http import GraphQLRequestData, GraphQLRequestProtocol
 from strawberry.http.parse_content_type import parse_content_type
-from strawberry.http.streaming import SSETransport
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.subscriptions import (
     GRAPHQL_SSE_PROTOCOL,
@@ -44,6 +43,7 @@ from app.schema.transport.content_negotiation import (
     RESPONSE_JSON,
     Formats,
 )
+from app.schema.transport.event_stream import EventStream
 from app.schema.transport.graphiql import graphiql_page, graphiql_policy
 from app.schema.transport.http_request import Refused, check_fields, formats_of, refusal
 from app.schema.transport.sessions import until_session_end
@@ -146,16 +146,6 @@ class ClientWatch:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self._budget.end()
-
-
-class EventStream(SSETransport):
-    """Strawberry's event stream with LF as line separator, because urql splits events at two LF."""
-
-    def encode_event(self, event: str, data: str | None = None) -> str:
-        return f"event: {event}\ndata: {data}\n\n" if data else f"event: {event}\ndata:\n\n"
-
-    def encode_comment(self, comment: str) -> str:
-        return f": {comment}\n\n"
 
 
 class GraphQLView(WebSocketView):

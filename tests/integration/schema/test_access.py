@@ -112,7 +112,7 @@ async def test_a_token_that_expires(api: Api) -> None:
     assert (await api.ask(VIEWER_QUERY, secret))["viewer"]["expiresAt"] == "2999-01-01T00:00:00Z"
 
 
-@pytest.mark.parametrize("name", ["", "x" * 256, "line\nfeed", "nul\0"])
+@pytest.mark.parametrize("name", ["", "x" * 256, "line\nfeed", "nul\0", "cli:root"])
 async def test_a_name_that_cannot_be_shown_is_refused(api: Api, world: LedgerWorld, name: str) -> None:
     assert await api.error(CREATE, ADMIN, name=name) == {"code": "BAD_USER_INPUT", "field": "name"}
     assert await world.rows("SELECT id FROM api_token") == []
