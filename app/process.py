@@ -77,6 +77,7 @@ def rules_of(settings: Settings) -> Rules:
         judge=judge,
         awake_window=settings.awake_window * SECOND,
         max_in_flight=settings.leshan_max_in_flight,
+        max_queued=settings.max_queued,
         retention=settings.retention * DAY,
         reading_retention=settings.reading_retention * DAY,
         aggregate_retention=settings.aggregate_retention * DAY,

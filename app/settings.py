@@ -179,6 +179,7 @@ class Settings(BaseSettings):
         description=f"Maximum bytes of an OPAQUE value in a write, up to {MAX_OPAQUE_BYTES}; a firmware package at "
         "`/5/0/0` needs more than the default, and a Leshan server and device that accept it",
     )
+    max_queued: int = Field(10_000, ge=0, description="Maximum QUEUED operations of an endpoint; 0: no limit")
     retention: int = Field(90, ge=1, le=36_500, description="Days to keep ended operations and their transitions")
     reading_retention: int = Field(
         30, ge=1, le=36_500, description="Days to keep readings; each day is a partition on PostgreSQL"

@@ -45,6 +45,9 @@ SUBSCRIBERS: Final = Gauge("reveille_subscribers", "Open GraphQL subscriptions")
 LAGGED_SUBSCRIBERS: Final = Counter(
     "reveille_lagged_subscribers_total", "Subscriptions closed because they fell behind"
 )
+LIMIT_REFUSALS: Final = Counter(
+    "reveille_limit_refusals_total", "Refusals because of a limit of a credential or an endpoint", ["setting"]
+)
 BUS_FAILURES: Final = Counter("reveille_bus_failures_total", "Failures of the bus to publish or to listen", ["side"])
 BUS_CONNECTED: Final = Gauge("reveille_bus_connected", "1 while this process is subscribed to the bus")
 

@@ -207,7 +207,7 @@ def create_for(
         print_json(payload)
         return
     over = payload["passedOver"]
-    reasons = "their objects exclude it, their sequence is full, or they are gone"
+    reasons = "their objects exclude it, their queue or sequence is full, or they are gone"
     echo(f"{payload['created']} created" + (f", {over} endpoints passed over: {reasons}" if over else ""))
 
 

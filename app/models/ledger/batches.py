@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 from app.domain.enums import Instant
 from app.models.ledger import sequences
 from app.models.ledger.commands import Command, Conflict, NotFound, Phase
-from app.models.ledger.create import need, store_operation
+from app.models.ledger.create import is_full, need, store_operation
 from app.models.ledger.group import Group, Needs
 from app.models.operation import NewOperation
 
@@ -99,8 +99,8 @@ class ContinueBatch(Command[Batch]):
     """Create the next operations of a batch, and return it as it is then.
 
     If the stored batch is not ``batch`` any more, nothing is created: another caller has continued it, or this piece
-    was committed already. Endpoints that are gone, and those whose sequence is full, are passed over. Raise NotFound if
-    the batch was deleted.
+    was committed already. Endpoints that are gone, and those whose queue or sequence is full, are passed over. Raise
+    NotFound if the batch was deleted.
 
     Attributes:
         operations: at most one for each endpoint of the piece.
@@ -151,9 +151,9 @@ async def _find(group: Group, condition: str, value: Any) -> Batch | None:
 
 
 def _create(group: Group, new: NewOperation) -> bool:
-    """Create an operation; return False if its endpoint is gone or its sequence is full."""
+    """Create an operation; return False if its endpoint is gone, or its queue or its sequence is full."""
     endpoint = group.names.get(new.request.endpoint)
-    if endpoint is None:
+    if endpoint is None or is_full(group, endpoint):
         return False
     if new.sequence is not None and group.members[endpoint.id, new.sequence] >= sequences.MAX_QUEUED:
         return False

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from app.domain.enums import OperationStatus, ReasonCode
-from app.domain.operations import OperationRequest
 from app.models.ledger import sequences
 from app.models.ledger.commands import Command, Conflict, LimitExceeded, NotFound, Phase
 from app.models.ledger.group import Group, Needs
@@ -16,6 +15,9 @@ from app.models.ledger.queues import may_be_passed_over
 from app.models.ledger.rows import EndpointRow
 from app.models.lifecycle import TERMINAL
 from app.models.operation import NewOperation, Operation
+
+QUEUE_SETTING: Final = "REVEILLE_MAX_QUEUED"
+"""The setting of ``Rules.max_queued``, as errors name it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Create(Command[list[Created]]):
     """Create operations as QUEUED; those of a sequence that has stopped are CANCELED in the same commit.
 
     Raise NotFound for an unknown endpoint or a pruned operation to retry, Conflict for a key used with another input or
-    an operation that cannot be retried, LimitExceeded for a sequence with too many; all carry ``index``.
+    an operation that cannot be retried, LimitExceeded for a sequence or an endpoint with too many; all carry ``index``.
     """
 
     phase: ClassVar[Phase] = Phase.CREATE
@@ -55,6 +57,7 @@ class Create(Command[list[Created]]):
         self._check_keys()
         found = [_find(group, index, new) for index, new in enumerate(self.operations)]
         self._check_sequences(group, found)
+        self._check_queues(group, found)
         return [known or _take(group, new) for new, known in zip(self.operations, found, strict=True)]
 
     def _check_sequences(self, group: Group, found: Sequence[Created | None]) -> None:
@@ -68,6 +71,20 @@ class Create(Command[list[Created]]):
                     most = sequences.MAX_QUEUED
                     message = f"Too many operations wait in the sequence; at most {most} are allowed."
                     raise LimitExceeded(message, index=index, limit=most)
+
+    def _check_queues(self, group: Group, found: Sequence[Created | None]) -> None:
+        """Raise LimitExceeded if an endpoint would have too many QUEUED operations. One that supersedes a QUEUED
+        operation takes its place."""
+        added: Counter[int] = Counter()
+        for index, (new, known) in enumerate(zip(self.operations, found, strict=True)):
+            endpoint = group.names[new.request.endpoint]
+            if known is None and not any(one.status is OperationStatus.QUEUED for one in _superseded(group, new)):
+                added[endpoint.id] += 1
+                if is_full(group, endpoint, added[endpoint.id]):
+                    most = group.rules.max_queued
+                    message = f"Too many operations are QUEUED for {endpoint.name!r}; at most {most} are allowed."
+                    facts = {"endpoint": endpoint.name, "setting": QUEUE_SETTING}
+                    raise LimitExceeded(message, index=index, limit=most, **facts)
 
     def _check_keys(self) -> None:
         """Raise Conflict if the batch has a key twice with different inputs."""
@@ -130,6 +147,11 @@ def _check_retry(group: Group, index: int, new: NewOperation, endpoint: Endpoint
             raise Conflict(message, index=index, id=operation.id, status=operation.status)
 
 
+def is_full(group: Group, endpoint: EndpointRow, more: int = 1) -> bool:
+    """Return whether the queue of an endpoint has no room for so many more operations."""
+    return 0 < group.rules.max_queued < endpoint.queued + more
+
+
 def need(needs: Needs, new: NewOperation) -> None:
     """Add the rows that :func:`store_operation` needs."""
     needs.endpoint_names.add(new.request.endpoint)
@@ -143,19 +165,23 @@ def store_operation(group: Group, new: NewOperation) -> Created:
     """Create an operation of a known endpoint, and cancel those that it supersedes."""
     endpoint = group.names[new.request.endpoint]
     operation = Operation.create(new, seq=group.draw(), endpoint_id=endpoint.id, now=group.now)
-    if new.supersede:
-        _supersede(group, endpoint, new.request)
+    _supersede(group, new)
     group.new_operation(operation)
     if endpoint.next_operation is None and may_be_passed_over(operation, group.now):
         endpoint.next_operation = operation.seq  # must be found before the endpoint is written
     return Created(operation.id, operation.seq, created=True)
 
 
-def _supersede(group: Group, endpoint: EndpointRow, request: OperationRequest) -> None:
+def _superseded(group: Group, new: NewOperation) -> Iterator[Operation]:
+    """Yield the older writes to the same path, if the operation supersedes them."""
+    if new.supersede:
+        older = group.targets.get((group.names[new.request.endpoint].id, new.request.path), ())
+        yield from (one for one in older if one.kind is new.request.kind)
+
+
+def _supersede(group: Group, new: NewOperation) -> None:
     """Cancel older QUEUED writes to the same path; one that is SENDING now is canceled instead of requeued."""
-    for older in group.targets.get((endpoint.id, request.path), ()):
-        if older.kind is not request.kind:
-            continue
+    for older in _superseded(group, new):
         if older.status is OperationStatus.QUEUED:
             group.move(older, OperationStatus.CANCELED, ReasonCode.SUPERSEDED)
         elif older.status is OperationStatus.SENDING:

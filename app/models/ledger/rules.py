@@ -73,6 +73,7 @@ class Rules:
     Attributes:
         awake_window: how long a queue-mode device is awake after a contact (microseconds).
         max_in_flight: calls that may be open at the Leshan server, over all processes.
+        max_queued: QUEUED operations of an endpoint to which further ones can be added; 0 is no limit.
         retention: how long ended operations, their transitions and presence changes are stored (microseconds).
         reading_retention, aggregate_retention: the same of readings, and of their hourly aggregates.
         audit_retention: the same of the audit, and of API tokens after their end.
@@ -83,6 +84,7 @@ class Rules:
     judge: Judge
     awake_window: Instant = 93 * SECOND
     max_in_flight: int = 120
+    max_queued: int = 0
     retention: Instant = 90 * DAY
     reading_retention: Instant = 30 * DAY
     aggregate_retention: Instant = 730 * DAY

@@ -152,8 +152,8 @@ class DispatchMutation:
 
     @mutation(
         "Retry the ended operations that match a filter and were not retried yet, oldest first, at most 10,000, in "
-        "transactions of 1,000. An error in a later transaction gives the number created before it in "
-        "`extensions.created`.",
+        "transactions of 1,000. Those of an endpoint whose queue is full are passed over. An error in a later "
+        "transaction gives the number created before it in `extensions.created`.",
         Role.OPERATOR,
     )
     async def retry_device_operations(
@@ -174,10 +174,11 @@ class DispatchMutation:
             ),
         ] = None,
     ) -> RetryDeviceOperationsPayload | None:
-        by = info.context.viewer.name
+        context = info.context
+        by = context.viewer.name
         criteria = replace(_restricted(filter, TERMINAL, RETRIED_BY_DEFAULT), retried=False)
         seqs = await _expected(criteria, expected_count, MAX_RETRIED)
-        created = await _piece_by_piece(seqs, lambda piece: _retry(info.context, piece, by), "created")
+        created = await _piece_by_piece(seqs, lambda piece: _retry(context, piece, by), "created")
         return RetryDeviceOperationsPayload(created=created, passed_over=len(seqs) - created)
 
 
@@ -250,7 +251,8 @@ async def _piece_by_piece(seqs: Sequence[int], act: Callable[[Sequence[int]], Aw
 
 
 async def _retry(context: RequestContext, seqs: Sequence[int], by: str) -> int:
-    """Create retries and return their number, without operations that another request has retried meanwhile.
+    """Create retries and return their number, without operations that another request has retried meanwhile, and
+    without those of endpoints whose queue is full.
 
     The ledger reports only the first of those, and a duplicate of this request may have retried all of them: so on a
     conflict, the operations without a retry are read again.
@@ -260,10 +262,12 @@ async def _retry(context: RequestContext, seqs: Sequence[int], by: str) -> int:
             stored: list[Created] = await submit(context, Create(news))
             return len(stored)
         except ApiError as error:
-            index = (error.extensions or {}).get("index")
-            if index is None:
+            facts = error.extensions or {}
+            if (index := facts.get("index")) is None:
                 raise
-            seqs = await not_retried([seq for seq in seqs if seq != news[index].retry_of])
+            full = facts.get("endpoint")
+            refused = {one.retry_of for one in news if one is news[index] or one.request.endpoint == full}
+            seqs = await not_retried([seq for seq in seqs if seq not in refused])
     return 0
 
 

@@ -14,6 +14,7 @@ from app.schema.api.context import RequestContext
 from app.schema.api.ids import operation_id, rule_id
 from app.schema.api.input_validation import digest
 from app.schema.errors import ApiError, Code
+from app.telemetry import LIMIT_REFUSALS
 from app.tracing import current_trace
 
 Result = TypeVar("Result")
@@ -36,6 +37,8 @@ async def submit(context: RequestContext, command: Command[Result]) -> Result:
     try:
         return await context.services.ledger.submit(command, within=ANSWER_SECONDS)
     except LedgerError as error:
+        if setting := error.facts.get("setting"):
+            LIMIT_REFUSALS.labels(setting).inc()
         context.audit = command.audit
         raise refusal(error) from None
     except LedgerUnavailable as error:

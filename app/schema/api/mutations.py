@@ -49,7 +49,7 @@ TURN: Final = 50
 class Mutation(DispatchMutation, OperationBatchMutation, EndpointMutation, ObservationRuleMutation, AccessMutation):
     @mutation(
         "Create an operation with status QUEUED. NOT_FOUND if the endpoint does not exist, CONFLICT if the idempotency "
-        "key was used with another input.",
+        "key was used with another input, LIMIT_EXCEEDED if the endpoint's queue is full.",
         Role.OPERATOR,
     )
     async def create_device_operation(

@@ -49,6 +49,6 @@ class CreateForPayload:
     created: int = strawberry.field(description="Number of operations that were created, by all requests of the batch.")
     passed_over: int = strawberry.field(
         description="Number of endpoints without an operation: its registration or object model excludes it, its "
-        "`sequence` is full, or the endpoint was deleted meanwhile."
+        "`sequence` or the endpoint's queue is full, or the endpoint was deleted meanwhile."
     )
     batch: str = strawberry.field(description="Name of the batch.")

@@ -43,7 +43,8 @@ class CancelDeviceOperationsPayload:
 class RetryDeviceOperationsPayload:
     created: int = strawberry.field(description="Number of new operations.")
     passed_over: int = strawberry.field(
-        description="Number of operations skipped because another request retried them first, or they no longer exist."
+        description="Number of operations skipped because another request retried them first, they no longer exist, or "
+        "the queue of their endpoint is full."
     )
 
 
