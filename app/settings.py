@@ -179,6 +179,17 @@ class Settings(BaseSettings):
         description=f"Maximum bytes of an OPAQUE value in a write, up to {MAX_OPAQUE_BYTES}; a firmware package at "
         "`/5/0/0` needs more than the default, and a Leshan server and device that accept it",
     )
+    requests_per_minute: int = Field(
+        12_000, ge=0, description="Maximum requests of a credential to one API process in a minute; 0: no limit"
+    )
+    operations_per_minute: int = Field(
+        60_000,
+        ge=0,
+        description="Maximum operations that a credential creates by one API process in a minute; 0: no limit",
+    )
+    max_subscriptions: int = Field(
+        2_000, ge=0, description="Maximum open subscriptions of a credential at one API process; 0: no limit"
+    )
     max_queued: int = Field(10_000, ge=0, description="Maximum QUEUED operations of an endpoint; 0: no limit")
     retention: int = Field(90, ge=1, le=36_500, description="Days to keep ended operations and their transitions")
     reading_retention: int = Field(

@@ -20,6 +20,8 @@ from app.process import Components
 from app.resources import folder
 from app.schema.api.context import SchemaContext
 from app.schema.api.input_validation import Defaults
+from app.schema.caller_limits import CallerLimiter
+from app.schema.limits import CallerLimits
 from app.schema.transport.export import export_routes
 from app.schema.transport.graphiql import ADDRESS as GRAPHIQL_ADDRESS
 from app.schema.transport.graphiql import FILES as GRAPHIQL_FILES
@@ -45,6 +47,7 @@ async def api_routes(components: Components) -> AsyncIterator[list[BaseRoute]]:
             authenticator=components.authenticator,
             document_policy=_document_policy(settings),
             defaults=Defaults(settings.leshan_timeout, settings.max_attempts, settings.max_opaque),
+            limiter=CallerLimiter(_caller_limits(settings)),
             allowed_origins=settings.allowed_origins,
         )
         try:
@@ -62,6 +65,10 @@ def _document_policy(settings: Settings) -> DocumentPolicy:
         )
     except InvalidDocuments as error:
         raise CommandError(f"REVEILLE_TRUSTED_DOCUMENTS: {error}", 2) from None
+
+
+def _caller_limits(settings: Settings) -> CallerLimits:
+    return CallerLimits(settings.requests_per_minute, settings.operations_per_minute, settings.max_subscriptions)
 
 
 def web_app(settings: Settings, authenticator: Authenticator, routes: Sequence[BaseRoute]) -> ASGIApp:

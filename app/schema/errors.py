@@ -38,6 +38,6 @@ def bad_input(message: str, field: str | None, **facts: Any) -> ApiError:
     return ApiError(Code.BAD_USER_INPUT, message, field=field, **facts)
 
 
-def over_limit(message: str, limit: int) -> ApiError:
+def over_limit(message: str, limit: int, **facts: Any) -> ApiError:
     """Return an error for an exceeded limit, with the limit as an extension."""
-    return ApiError(Code.LIMIT_EXCEEDED, message, limit=limit)
+    return ApiError(Code.LIMIT_EXCEEDED, message, limit=limit, **facts)

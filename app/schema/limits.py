@@ -6,6 +6,7 @@ resource values are in ``app/domain/values.py``, because they apply to reported 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from app.domain.values import MAX_TEXT_BYTES
@@ -57,6 +58,29 @@ MAX_SUBSCRIPTIONS: Final = 100
 """Maximum number of open operations on one WebSocket."""
 MAX_QUEUED: Final = 1_000
 """Maximum number of payloads queued for one socket."""
+
+# --- callers
+
+
+@dataclass(frozen=True, slots=True)
+class CallerLimits:
+    """Limits of each caller in a process, from the settings, whose defaults `docs/queries.md` explains; 0 is no limit.
+
+    Attributes:
+        requests_per_minute: HTTP requests, operations of a batch, and operations of a WebSocket.
+        operations_per_minute: operations that mutations create.
+        subscriptions: open operations of WebSockets, and event streams of subscriptions.
+    """
+
+    requests_per_minute: int = 0
+    operations_per_minute: int = 0
+    subscriptions: int = 0
+
+
+MAX_CALLERS: Final = 10_000
+"""Maximum number of callers whose requests are counted at a time; an identity provider may have any number."""
+SUBSCRIPTION_RETRY_SECONDS: Final = 5
+"""When a refused subscription may be tried again: no time is known at which another one ends."""
 
 # --- arguments and input fields
 

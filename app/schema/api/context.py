@@ -14,6 +14,7 @@ from app.models.live import LiveLog
 from app.models.object_models import ObjectModelCache
 from app.schema.api.input_validation import Defaults
 from app.schema.api.reads import Reads
+from app.schema.caller_limits import CallerLimiter
 from app.schema.trusted_documents import DocumentPolicy
 from app.security import Viewer
 
@@ -26,6 +27,7 @@ class SchemaContext:
         authenticator: finds the viewer of a credential, and watches sessions.
         defaults: defaults from the settings for omitted input fields.
         document_policy: which documents are executed, and which may be named by a hash.
+        limiter: limits of each caller.
         allowed_origins: origins of web pages that may access the API, over HTTP (CORS) and WebSocket.
         connection_init_timeout: maximum wait for ``connection_init`` on a WebSocket.
     """
@@ -36,6 +38,7 @@ class SchemaContext:
     authenticator: Authenticator
     defaults: Defaults = field(default_factory=Defaults)
     document_policy: DocumentPolicy = field(default_factory=DocumentPolicy)
+    limiter: CallerLimiter = field(default_factory=CallerLimiter)
     allowed_origins: tuple[str, ...] = ()
     connection_init_timeout: timedelta = timedelta(seconds=10)
 

@@ -178,6 +178,7 @@ class DispatchMutation:
         by = context.viewer.name
         criteria = replace(_restricted(filter, TERMINAL, RETRIED_BY_DEFAULT), retried=False)
         seqs = await _expected(criteria, expected_count, MAX_RETRIED)
+        context.services.limiter.admit_operations(context.viewer, len(seqs))
         created = await _piece_by_piece(seqs, lambda piece: _retry(context, piece, by), "created")
         return RetryDeviceOperationsPayload(created=created, passed_over=len(seqs) - created)
 

@@ -43,7 +43,8 @@ class RequiredRole(FieldExtension):
 
 class Audited(FieldExtension):
     """Extension that writes a mutation to the audit: with the first command that it commits, in the same transaction,
-    or by itself if it commits none. A mutation that failed is written with the code of its error."""
+    or by itself if it commits none. A mutation that failed is written with the code of its error, unless a limit per
+    minute refused it."""
 
     async def resolve_async(self, next_: Callable[..., Any], source: Any, info: strawberry.Info, **kwargs: Any) -> Any:
         context: RequestContext = info.context
@@ -51,8 +52,10 @@ class Audited(FieldExtension):
         try:
             result = await next_(source, info, **kwargs)
         except GraphQLError as error:
-            code = str((error.extensions or {}).get("code", Code.BAD_USER_INPUT))
-            if code != Code.UNAVAILABLE:
+            facts = error.extensions or {}
+            code = str(facts.get("code", Code.BAD_USER_INPUT))
+            # a commit for each refusal by a limit per minute would be the load that the limit prevents
+            if code != Code.UNAVAILABLE and "retryAfterSeconds" not in facts:
                 await _write_audit(context, entry_of(context.viewer, info.field_name, kwargs, code))
             raise
         await _write_audit(context, entry)

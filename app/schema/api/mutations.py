@@ -129,6 +129,7 @@ class Mutation(DispatchMutation, OperationBatchMutation, EndpointMutation, Obser
             raise ApiError(Code.NOT_FOUND, "Unknown operation id.", field="id")
         if endpoint is None:
             raise ApiError(Code.NOT_FOUND, "The endpoint of the operation was deleted.", field="id")
+        context.services.limiter.admit_operations(context.viewer, 1)
         new = retry_of(old, endpoint.name, idempotency_key, created_by)
         return (await _stored(context, [new]))[0]
 
@@ -176,6 +177,7 @@ async def _create(
     context: RequestContext, inputs: Sequence[CreateDeviceOperationInput], *, batch: bool
 ) -> list[DeviceOperationPayload]:
     created_by = context.viewer.name
+    context.services.limiter.admit_operations(context.viewer, len(inputs))
     known: dict[str, _Objects] = {}
     news = []
     for index, given in enumerate(inputs):

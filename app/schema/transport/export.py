@@ -95,7 +95,8 @@ class _Exporter:
         except GraphQLError as error:
             code = error.extensions.get("code") if error.extensions else None
             body = orjson.dumps({"errors": [error.formatted]})
-            headers = {"retry-after": "5"} if code in {Code.LIMIT_EXCEEDED, Code.UNAVAILABLE} else None
+            seconds = (error.extensions or {}).get("retryAfterSeconds", 5)
+            headers = {"retry-after": str(seconds)} if code in {Code.LIMIT_EXCEEDED, Code.UNAVAILABLE} else None
             return Response(body, _STATUS.get(code, 400), headers, "application/json; charset=utf-8")  # type: ignore[arg-type]
         headers = {"content-disposition": f'attachment; filename="readings.{ending}"', "cache-control": "no-store"}
         return StreamingResponse(self._counted(written(export)), headers=headers, media_type=media_type)
@@ -121,6 +122,7 @@ class _Exporter:
             raise ApiError(Code.UNAVAILABLE, "The credential cannot be checked now; retry later.") from None
         if viewer is None:
             raise ApiError(Code.UNAUTHENTICATED, "Authentication required; send `Authorization: Bearer <token>`.")
+        self._context.limiter.admit_requests(viewer)
         if self._running >= MAX_EXPORTS:
             raise over_limit(f"{MAX_EXPORTS} exports are running; retry later.", MAX_EXPORTS)
         given = _parameters(request)

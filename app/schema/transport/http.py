@@ -45,7 +45,7 @@ from app.schema.transport.content_negotiation import (
 )
 from app.schema.transport.event_stream import EventStream
 from app.schema.transport.graphiql import graphiql_page, graphiql_policy
-from app.schema.transport.http_request import Refused, check_fields, formats_of, refusal
+from app.schema.transport.http_request import Refused, check_fields, formats_of, limited, refusal
 from app.schema.transport.sessions import until_session_end
 from app.schema.transport.websocket import WebSocketView
 from app.security import bearer_token
@@ -68,6 +68,7 @@ def graphql_routes(context: SchemaContext, path: str = "/graphql") -> list[BaseR
         allow_origins=context.allowed_origins,
         allow_methods=["GET", "POST"],
         allow_headers=["Authorization", "Content-Type"],
+        expose_headers=["Retry-After"],
     )
     middleware = [cors] if context.allowed_origins else []
     return [Route(path, view, middleware=middleware), WebSocketRoute(path, view)]
@@ -207,15 +208,20 @@ class GraphQLView(WebSocketView):
         return request.method == "GET" and not is_request and request.state.formats.page
 
     async def parse_http_body(self, request: Any) -> Any:
-        if request.state.requester.viewer is None:
+        viewer, limiter = request.state.requester.viewer, self.services.limiter
+        if viewer is None:
             error = ApiError(Code.UNAUTHENTICATED, "Missing or unknown token; Authorization: Bearer TOKEN is expected.")
             raise Refused(401, error, WWW_Authenticate="Bearer")
+        with limited():
+            limiter.admit_requests(viewer)  # before the body is read
         content_type, _ = parse_content_type(request.content_type or "")
         if request.method == "POST" and content_type != PLAIN_JSON:
             # a cross-origin page cannot send JSON without a preflight request
             raise Refused(415, bad_input("Unsupported Content-Type; application/json is expected.", None))
         data = await super().parse_http_body(request)
         if isinstance(data, list):
+            with limited():
+                limiter.admit_requests(viewer, len(data) - 1)
             for index, one in enumerate(data):
                 check_fields(one, index)
         else:
@@ -298,7 +304,7 @@ class GraphQLView(WebSocketView):
         """Start a stream of a subscription's events, or of the one result of another operation.
 
         Raises:
-            Refused: 406: the client does not accept the stream.
+            Refused: 406: the client does not accept the stream. 429: it has too many.
             InvalidOperationTypeError: a mutation by GET.
         """
         operation_type = await _operation_type(request_data, context)
@@ -308,6 +314,10 @@ class GraphQLView(WebSocketView):
         allowed = _ALLOWED[method] | {OperationType.SUBSCRIPTION}
         if operation_type is not None and operation_type not in allowed:
             raise InvalidOperationTypeError(operation_type)
+        subscriber = context.viewer if operation_type is OperationType.SUBSCRIPTION else None
+        if subscriber is not None:
+            with limited():  # otherwise an event of the stream would report it
+                self.services.limiter.check_subscription(subscriber)
         request_data.protocol = _PROTOCOLS[media_type]
         results = await schema.stream(
             request_data.query,
@@ -316,9 +326,7 @@ class GraphQLView(WebSocketView):
             operation_name=request_data.operation_name,
             allowed_operation_types=allowed,
         )
-        if operation_type is not OperationType.SUBSCRIPTION or context.viewer is None:
-            return results
-        return until_session_end(results, self.services.authenticator, context.viewer)
+        return results if subscriber is None else until_session_end(results, self.services, subscriber)
 
     # --- response
 

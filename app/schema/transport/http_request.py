@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import orjson
 from cross_web import HTTPException
 from starlette.requests import Request
@@ -34,6 +37,20 @@ def formats_of(request: Request) -> Formats:
             431, over_limit(f"Accept header too long; at most {MAX_ACCEPT} characters are allowed.", MAX_ACCEPT)
         )
     return response_formats(accept)
+
+
+@contextmanager
+def limited() -> Iterator[None]:
+    """Reject the whole request if a limit of its caller is exceeded.
+
+    Raises:
+        Refused: 429, with the time after which the client may repeat it.
+    """
+    try:
+        yield
+    except ApiError as error:
+        seconds = (error.extensions or {}).get("retryAfterSeconds")
+        raise Refused(429, error, **({"Retry_After": str(seconds)} if seconds else {})) from error
 
 
 def check_fields(request_data: GraphQLRequestData, index: int | None = None) -> None:

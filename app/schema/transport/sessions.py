@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from strawberry.types.execution import PreExecutionError
 
-from app.authentication import Authenticator
+from app.schema.api.context import SchemaContext
 from app.schema.errors import ApiError, Code
 from app.security import Viewer
 
@@ -53,19 +53,20 @@ class _Session:
 
 
 async def until_session_end(
-    results: AsyncGenerator[Any, None], authenticator: Authenticator, viewer: Viewer
+    results: AsyncGenerator[Any, None], services: SchemaContext, viewer: Viewer
 ) -> AsyncGenerator[Any, None]:
     """Yield the results of a subscription. When the viewer's credential ends, the last one is the error
-    UNAUTHENTICATED."""
+    UNAUTHENTICATED; if the viewer has too many subscriptions, the only one is LIMIT_EXCEEDED."""
     session = _Session()
-    async with aclosing(results):
-        with authenticator.session(viewer, session.end):
-            while True:
-                try:
-                    result = await session.next_of(results)
-                except StopAsyncIteration:
-                    return
-                except SessionEnded:
-                    break
-                yield result
-    yield PreExecutionError(data=None, errors=[ApiError(Code.UNAUTHENTICATED, SESSION_ENDED)])
+    try:
+        async with aclosing(results):
+            with services.limiter.subscription(viewer), services.authenticator.session(viewer, session.end):
+                while True:
+                    yield await session.next_of(results)
+    except StopAsyncIteration:
+        return
+    except SessionEnded:
+        error = ApiError(Code.UNAUTHENTICATED, SESSION_ENDED)
+    except ApiError as refused:
+        error = refused
+    yield PreExecutionError(data=None, errors=[error])

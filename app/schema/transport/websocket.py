@@ -36,7 +36,7 @@ from app.schema.execution.errors import is_persisted
 from app.schema.execution.schema import schema
 from app.schema.limits import MAX_SUBSCRIPTIONS
 from app.schema.transport.fanout import Ended, Fanout, SubscribeRequest, payload_of
-from app.security import bearer_token
+from app.security import Viewer, bearer_token
 from app.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -100,9 +100,14 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Requester, None]):
         except AuthenticationUnavailable:
             await self.websocket.close(code=1013, reason="Try again later")
         if self.connection_acknowledged and not again:
-            assert self.context.viewer is not None  # noqa: S101 - set before the acknowledgment
-            session = self.context.services.authenticator.session(self.context.viewer, self._end_session)
+            session = self.context.services.authenticator.session(self._viewer, self._end_session)
             self._session.enter_context(session)
+
+    @property
+    def _viewer(self) -> Viewer:
+        viewer = self.context.viewer
+        assert viewer is not None  # noqa: S101 - set before the acknowledgment
+        return viewer
 
     def _end_session(self) -> None:
         """Close the socket: its credential was revoked or has expired."""
@@ -111,32 +116,30 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Requester, None]):
 
     async def handle_subscribe(self, message: Any) -> None:
         # before Strawberry's own checks, whose error has no code, and which require a query
-        error = self._refusal(message["payload"])
-        if self.connection_acknowledged and error is not None:
+        error = self._refusal(message["payload"]) if self.connection_acknowledged else None
+        if error is not None:
             await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})
             return
         await super().handle_subscribe(message)
 
     def _refusal(self, payload: dict[str, Any]) -> ApiError | None:
         """Return the error of an operation that cannot start; set the query of one that names it by a hash."""
-        if len(self.operations) >= MAX_SUBSCRIPTIONS:
-            message = f"Too many open operations on the connection; at most {MAX_SUBSCRIPTIONS} are allowed."
-            return over_limit(message, MAX_SUBSCRIPTIONS)
-        if not payload.get("query") and is_persisted(payload.get("extensions")):
-            try:
+        try:
+            self.view.services.limiter.admit_requests(self._viewer)
+            if len(self.operations) >= MAX_SUBSCRIPTIONS:
+                message = f"Too many open operations on the connection; at most {MAX_SUBSCRIPTIONS} are allowed."
+                raise over_limit(message, MAX_SUBSCRIPTIONS)
+            if not payload.get("query") and is_persisted(payload.get("extensions")):
                 payload["query"] = self.view.services.document_policy.text_of(payload["extensions"])
-            except ApiError as error:
-                return error
+        except ApiError as error:
+            return error
         return None
 
     async def run_operation(self, operation: Operation[Requester, None]) -> None:
         """Run one operation to its end, in its own or in a shared execution."""
         request = SubscribeRequest(operation.query, operation.variables, operation.operation_name)
         try:
-            async with self._preparing:
-                shared = await self.view.fanout.shareable(request)
-                results = None if shared else await self._prepare(operation)
-            end = await (self._share(operation, request) if results is None else self._execute(operation, results))
+            end = await self._results(operation, request)
             await self._finish(operation, end)
         except WebSocketDisconnected:
             return
@@ -146,11 +149,20 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Requester, None]):
                 failed = ApiError(Code.INTERNAL, "The operation failed; send it again.")
                 await self._finish(operation, Ended([failed.formatted]))
 
+    async def _results(self, operation: Operation[Requester, None], request: SubscribeRequest) -> Ended:
+        """Send the results of an operation and return its end. It counts as a subscription until then."""
+        try:
+            with self.view.services.limiter.subscription(self._viewer):
+                async with self._preparing:
+                    shared = await self.view.fanout.shareable(request)
+                    results = None if shared else await self._prepare(operation)
+                return await (self._share(operation, request) if results is None else self._execute(operation, results))
+        except ApiError as error:
+            return Ended([error.formatted])
+
     async def _share(self, operation: Operation[Requester, None], request: SubscribeRequest) -> Ended:
-        viewer = self.context.viewer
-        assert viewer is not None  # noqa: S101 - set before the acknowledgment
         prefix = _prefix(operation.id)
-        with self.view.fanout.join(request, viewer) as member:
+        with self.view.fanout.join(request, self._viewer) as member:
             while True:
                 payload = await member.take()
                 if isinstance(payload, Ended):
