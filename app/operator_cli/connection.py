@@ -22,6 +22,8 @@ RESPONSE_SECONDS: Final = 120.0
 """Canceling a hundred thousand operations takes a while."""
 RECONNECT_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds between attempts to reconnect; the last one repeats."""
+MAX_LIMITED: Final = 5
+"""Maximum repetitions of a request that a limit per minute refuses."""
 UNAVAILABLE: Final = "UNAVAILABLE"
 PROTOCOL: Final = Subprotocol("graphql-transport-ws")
 
@@ -58,15 +60,23 @@ class Api:
         self._verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else True
 
     def execute(self, document: str, **variables: Any) -> Answer:
-        """Return the data of a query or a mutation.
+        """Return the data of a query or a mutation. One that a limit per minute refuses, so that nothing of it was
+        done, is repeated when the limit allows it.
 
         Raises:
             Refused, Unreachable
         """
-        answer = self._exchange("POST", "/graphql", {"query": document, "variables": variables})
-        errors = answer.get("errors")
-        if errors:
-            raise Refused(errors[0])
+        body = {"query": document, "variables": variables}
+        for repeats in range(MAX_LIMITED + 1):
+            answer = self._exchange("POST", "/graphql", body)
+            if not (errors := answer.get("errors")):
+                break
+            refused = Refused(errors[0])
+            seconds = refused.facts.get("retryAfterSeconds")
+            if seconds is None or repeats == MAX_LIMITED:
+                raise refused
+            echo(f"reveille: {refused} Waiting for {seconds} s", err=True)
+            time.sleep(seconds)
         data: Answer = answer["data"]
         return data
 

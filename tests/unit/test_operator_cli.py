@@ -14,7 +14,7 @@ import typer
 
 from app.command_error import CommandError
 from app.operator_cli import creating, documents, many, status, watching
-from app.operator_cli.connection import Api, Refused, Unreachable
+from app.operator_cli.connection import MAX_LIMITED, Api, Refused, Unreachable
 from app.operator_cli.options import TRANSITION_FILTER, FilterOption
 from app.operator_cli.tables import operations_table, pauses_table, show
 
@@ -332,3 +332,36 @@ def test_a_batch_as_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> 
 def test_a_batch_for_all_endpoints_needs_their_number() -> None:
     with pytest.raises(CommandError, match="--expect"):
         creating.create_for(SlowApi(), {}, {}, "b", expected=None, confirmed=True, as_json=False)
+
+
+class LimitedApi(Api):
+    """A substitute for Reveille that refuses the first requests by a limit."""
+
+    def __init__(self, refusals: int, **facts: Any) -> None:
+        super().__init__("http://127.0.0.1:1", None)
+        self.refusals, self.facts, self.requests = refusals, facts, 0
+
+    def _exchange(self, method: str, path: str, body: Any) -> dict[str, Any]:
+        self.requests += 1
+        if self.requests > self.refusals:
+            return {"data": {"field": 1}}
+        facts = {"code": "LIMIT_EXCEEDED", "limit": 2, **self.facts}
+        return {"errors": [{"message": "Too many requests.", "extensions": facts}]}
+
+
+def test_a_request_over_a_limit_per_minute_is_repeated_in_time(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    assert LimitedApi(2, retryAfterSeconds=7).execute("{ field }") == {"field": 1}
+    assert slept == [7, 7]
+    assert capsys.readouterr().err == "reveille: LIMIT_EXCEEDED: Too many requests. Waiting for 7 s\n" * 2
+    api = LimitedApi(100, retryAfterSeconds=7)
+    with pytest.raises(Refused, match="LIMIT_EXCEEDED"):
+        api.execute("{ field }")
+    assert api.requests == MAX_LIMITED + 1
+    api = LimitedApi(100)
+    with pytest.raises(Refused):
+        api.execute("{ field }")
+    assert api.requests == 1, "this limit does not end by itself"
