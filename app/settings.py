@@ -180,7 +180,7 @@ class Settings(BaseSettings):
         "`/5/0/0` needs more than the default, and a Leshan server and device that accept it",
     )
     requests_per_minute: int = Field(
-        12_000, ge=0, description="Maximum requests of a credential to one API process in a minute; 0: no limit"
+        6_000, ge=0, description="Maximum requests of a credential to one API process in a minute; 0: no limit"
     )
     operations_per_minute: int = Field(
         60_000,

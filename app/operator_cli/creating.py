@@ -147,8 +147,9 @@ def create(api: Api, inputs: list[Input], *, as_json: bool) -> list[str]:
             payloads = api.execute_with_retry(documents.CREATE, inputs=chunk)["createDeviceOperations"]
         except Refused as error:
             number = len(ids) + int(error.facts.get("index", 0)) + 1
+            reason = str(error).rstrip(".")
             raise CommandError(
-                f"member {number} of {len(inputs)}: {error}; {len(ids)} operations before it were created"
+                f"member {number} of {len(inputs)}: {reason}; {len(ids)} operations before it were created"
             ) from None
         ids += [payload["operation"]["id"] for payload in payloads]
         new += sum(payload["created"] for payload in payloads)

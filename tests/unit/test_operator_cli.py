@@ -365,3 +365,12 @@ def test_a_request_over_a_limit_per_minute_is_repeated_in_time(
     with pytest.raises(Refused):
         api.execute("{ field }")
     assert api.requests == 1, "this limit does not end by itself"
+
+
+def test_a_full_queue_is_one_clear_line() -> None:
+    message = "Too many operations are QUEUED for 'd'; at most 10000 are allowed."
+    full = Refused({"message": message, "extensions": {"code": "LIMIT_EXCEEDED", "endpoint": "d", "index": 2}})
+    with pytest.raises(CommandError) as error:
+        creating.create(FakeApi(full), [{"endpoint": "d"}] * 4, as_json=False)
+    said = f"member 3 of 4: LIMIT_EXCEEDED: {message.rstrip('.')}; 0 operations before it were created"
+    assert str(error.value) == said

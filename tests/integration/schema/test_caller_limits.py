@@ -46,7 +46,7 @@ async def client_of(app: Any, token: str = OPERATOR) -> AsyncIterator[Api]:
 
 
 def refusals(setting: str) -> float:
-    return LIMIT_REFUSALS.labels(setting)._value.get()
+    return float(LIMIT_REFUSALS.labels(setting)._value.get())
 
 
 def of_its_own(id_: str) -> str:
@@ -82,6 +82,16 @@ async def test_requests_of_each_caller_are_counted(world: LedgerWorld, live: Liv
         clock.now += 15
         assert (await api.post(QUERY)).status_code == 200
         assert (await api.post(QUERY)).status_code == 429
+
+
+async def test_a_web_page_can_read_when_to_retry(world: LedgerWorld, live: LiveLog) -> None:
+    origin = "https://dashboard.example"
+    limiter = CallerLimiter(CallerLimits(requests_per_minute=1), Clock())
+    async with client_of(app_of(world, live, limiter=limiter, allowed_origins=(origin,))) as api:
+        await api.post(QUERY)
+        answer = await api.post(QUERY, origin=origin)
+        assert (answer.status_code, answer.headers["access-control-expose-headers"]) == (429, "Retry-After")
+        assert answer.headers["access-control-allow-origin"] == origin
 
 
 async def test_a_batch_counts_as_its_operations(world: LedgerWorld, live: LiveLog) -> None:
