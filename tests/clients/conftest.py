@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -62,4 +63,13 @@ def clients(node: Node, tmp_path_factory: pytest.TempPathFactory, processes_in: 
     with processes_in(tmp_path_factory.mktemp("serve")) as group:
         database = f"sqlite://{group.folder / 'reveille.db'}"
         url = group.start("serve", database_url=database, auth=f"clients:operator:{TOKEN}").url
+        yield Node({**node.environment, "REVEILLE_CLIENTS_URL": f"{url}/graphql", "REVEILLE_CLIENTS_TOKEN": TOKEN})
+
+
+@pytest.fixture
+def limited_clients(node: Node, tmp_path: Path, processes_in: ProcessesIn) -> Iterator[Node]:
+    """Node.js with the address of a ``reveille serve`` that admits one request a minute from each of its tokens."""
+    with processes_in(tmp_path) as group:
+        auth = ",".join(f"{name}:viewer:{name}-{TOKEN}" for name in ("apollo", "urql", "request", "sse", "socket"))
+        url = group.start("serve", auth=auth, requests_per_minute=1).url
         yield Node({**node.environment, "REVEILLE_CLIENTS_URL": f"{url}/graphql", "REVEILLE_CLIENTS_TOKEN": TOKEN})

@@ -25,6 +25,9 @@ SUITES: Final = {
 }
 """Number of tests by suite; `audits` also has one that checks that there are 61 audits."""
 
+LIMITS: Final = "limits"
+LIMITED_CLIENTS: Final = 5
+
 PACKAGE: Final = ROOT / "frontend-examples/node-client"
 PACKAGE_TESTS: Final = 10
 
@@ -35,6 +38,13 @@ def test_a_client_at_its_default_settings(suite: str, clients: Node, counts: Cou
     results = clients.test(FOLDER / f"{suite}.test.js")
     counts[suite] = passed_of(results, SUITES[suite])
     report(results, SUITES[suite], subtests)
+
+
+@pytest.mark.slow
+def test_a_client_that_is_refused_by_a_limit(limited_clients: Node, counts: Counts, subtests: pytest.Subtests) -> None:
+    results = limited_clients.test(FOLDER / f"{LIMITS}.test.js")
+    counts[LIMITS] = passed_of(results, LIMITED_CLIENTS)
+    report(results, LIMITED_CLIENTS, subtests)
 
 
 def test_the_package_that_resumes_subscriptions(node: Node, counts: Counts, subtests: pytest.Subtests) -> None:
@@ -57,7 +67,7 @@ def test_the_package_contains_what_its_manifest_names(node: Node) -> None:
 
 
 def test_every_suite_is_run() -> None:
-    assert {file.name.removesuffix(".test.js") for file in FOLDER.glob("*.test.js")} == set(SUITES)
+    assert {file.name.removesuffix(".test.js") for file in FOLDER.glob("*.test.js")} == {*SUITES, LIMITS}
 
 
 def passed_of(results: list[Result], expected: int) -> tuple[int, int]:
