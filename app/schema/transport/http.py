@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import MissingQueryError
 from strawberry.http import GraphQLRequestData, GraphQLRequestProtocol
@@ -29,7 +29,6 @@ from strawberry.utils.operation import get_operation_type
 
 from app.authentication import AuthenticationUnavailable
 from app.schema.api.context import SchemaContext
-from app.schema.budget import RequestBudget
 from app.schema.errors import ApiError, Code, bad_input, over_limit
 from app.schema.execution.context import Requester
 from app.schema.execution.documents import Prepared, RequestDocuments
@@ -46,6 +45,7 @@ from app.schema.transport.content_negotiation import (
 from app.schema.transport.event_stream import EventStream
 from app.schema.transport.graphiql import graphiql_page, graphiql_policy
 from app.schema.transport.http_request import Refused, check_fields, formats_of, limited, refusal
+from app.schema.transport.request_body import Body, ClientWatch
 from app.schema.transport.sessions import until_session_end
 from app.schema.transport.websocket import WebSocketView
 from app.security import bearer_token
@@ -74,10 +74,6 @@ def graphql_routes(context: SchemaContext, path: str = "/graphql") -> list[BaseR
     return [Route(path, view, middleware=middleware), WebSocketRoute(path, view)]
 
 
-WATCHED_AFTER: Final = 0.05
-"""Delay in seconds before the connection of a request is watched for a disconnect; most requests have ended by then."""
-
-
 class RequestAdapter(StarletteRequestAdapter):
     """Strawberry's request adapter with the request's ``state``, and with the media type in lower case."""
 
@@ -89,64 +85,6 @@ class RequestAdapter(StarletteRequestAdapter):
     def content_type(self) -> str | None:
         given = super().content_type
         return given.lower() if given else None
-
-
-class Body:
-    """ASGI ``receive`` that raises Refused as soon as the body has more than ``most`` bytes.
-
-    Attributes:
-        complete: whether the whole body was received.
-    """
-
-    def __init__(self, receive: Receive, most: int, *, empty: bool) -> None:
-        self._receive = receive
-        self._most = self._left = most
-        self.complete = empty
-
-    async def __call__(self) -> Message:
-        message = await self._receive()
-        self._left -= len(message.get("body", b""))
-        if self._left < 0:
-            raise Refused(
-                413, over_limit(f"Request body too large; at most {self._most} bytes are allowed.", self._most)
-            )
-        self.complete = not message.get("more_body", False)
-        return message
-
-
-class ClientWatch:
-    """Watcher that ends a request's queries when its HTTP client disconnects.
-
-    Args:
-        receive: ASGI ``receive`` of the request; called only after the whole body, so that it returns the disconnect.
-        complete: returns whether the whole body was received.
-    """
-
-    __slots__ = ("_budget", "_complete", "_receive", "_task", "_timer")
-
-    def __init__(
-        self, budget: RequestBudget, receive: Callable[[], Awaitable[Any]], complete: Callable[[], bool]
-    ) -> None:
-        self._budget, self._receive, self._complete = budget, receive, complete
-        self._task: asyncio.Task[None] | None = None
-        self._timer = asyncio.get_running_loop().call_later(WATCHED_AFTER, self._start_watch)
-
-    def stop(self) -> None:
-        self._timer.cancel()
-        if self._task is not None:
-            self._task.cancel()
-
-    def _start_watch(self) -> None:
-        loop = asyncio.get_running_loop()
-        if self._complete():
-            self._task = loop.create_task(self._watch(), name="client-watch")
-        else:
-            self._timer = loop.call_later(WATCHED_AFTER, self._start_watch)
-
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._budget.end()
 
 
 class GraphQLView(WebSocketView):
