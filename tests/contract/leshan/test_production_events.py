@@ -182,6 +182,21 @@ def test_observations_are_reported_as_added_and_ended(told: ToldEvents, leshan_d
     assert told.names(device).count("OBSERVATION_ENDED") == 2
 
 
+def test_a_replaced_observation_has_not_ended(told: ToldEvents, leshan_devices: Devices) -> None:
+    """Leshan cancels the older of two observations with the same paths. An event of that end would arrive between those
+    of two observations, and a receiver that observes again what has ended would do so without end."""
+    device = leshan_devices.create("twice", server=told.server.coap_uri)
+    for index in range(3):
+        told.call("POST", device, f"{TEMPERATURE}/observe")
+        told.one("OBSERVATION_ADDED", device, index)
+    formats = "pathformat=SENML_CBOR&nodeformat=SENML_CBOR"
+    told.call("POST", device, f"/composite/observe?paths={TEMPERATURE},/3/0/9&{formats}")
+    told.one("OBSERVATION_ADDED", device, kind="composite")
+    told.call("DELETE", device, f"{TEMPERATURE}/observe")
+    told.one("OBSERVATION_ENDED", device, kind="single")
+    assert told.names(device).count("OBSERVATION_ENDED") == 1
+
+
 def test_a_notification_and_a_send_have_their_samples(told: ToldEvents, leshan_devices: Devices) -> None:
     device = leshan_devices.create("sampler", server=told.server.coap_uri)
     told.call("POST", device, f"{TEMPERATURE}/observe")

@@ -220,12 +220,20 @@ public final class ServerEvents implements RegistrationListener, PresenceListene
         publish("OBSERVATION_ADDED", client, observation(client, observation));
     }
 
+    /** Publishes nothing for an observation that was replaced: a receiver that trusts the event would observe again, and so replace the new one. */
     @Override
     public void cancelled(Observation observation) {
         Registration client = server.getRegistrationService().getById(observation.getRegistrationId());
-        if (client != null) {
+        if (client != null && !isReplaced(client, observation)) {
             publish("OBSERVATION_ENDED", client, observation(client, observation));
         }
+    }
+
+    /** Returns whether another observation has the same paths: Leshan's store adds the new one before the old one is canceled. */
+    private boolean isReplaced(Registration client, Observation ended) {
+        ObjectNode json = observation(client, ended);
+        return server.getObservationService().getObservations(client).stream()
+                .anyMatch(other -> !other.getId().equals(ended.getId()) && observation(client, other).equals(json));
     }
 
     /** Returns the write of the last Send that was received on this thread; null if there was none since the last call. */
