@@ -5,7 +5,6 @@ The table is between the lines `<!-- roles -->` and `<!-- /roles -->`.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +15,9 @@ from graphql import GraphQLField, GraphQLObjectType
 from app.schema.api.fields import role_of
 from app.schema.execution.schema import schema
 from app.security import Role
+from tools.pages import with_table, write_or_check
 
 PAGE: Final = Path(__file__).parents[1] / "docs/access.md"
-_TABLE: Final = re.compile(r"(?<=<!-- roles -->\n).*?(?=<!-- /roles -->)", re.DOTALL)
 
 
 def fields_of_roots() -> Iterator[tuple[str, str, GraphQLField]]:
@@ -50,27 +49,9 @@ def access_table() -> str:
 
 
 def filled(text: str) -> str:
-    """Return the text with its table replaced by the current one.
-
-    Raises:
-        ValueError: the text has no table of roles, or more than one.
-    """
-    new, tables = _TABLE.subn(lambda _: f"\n{access_table()}\n\n", text)
-    if tables != 1:
-        raise ValueError("Invalid page; exactly one table of roles is expected.")
-    return new
-
-
-def main() -> int:
-    text = PAGE.read_text()
-    new = filled(text)
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(new)
-    elif new != text:
-        print("docs/access.md: the table of roles is out of date; run `make schema`")
-        return 1
-    return 0
+    """Return the text of the page with its table replaced by the current one. Raises as :func:`with_table` does."""
+    return with_table(text, "roles", access_table())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(PAGE, filled))

@@ -1,13 +1,11 @@
 """Keep the tables of ``docs/metrics.md`` equal to the metrics in ``app/telemetry.py``: write them, or with `--check`
 only compare.
 
-The tables are between the lines `<!-- metrics of a process -->` or `<!-- metrics of the database -->` and
-`<!-- /metrics -->`.
+The tables are named `metrics of a process` and `metrics of the database`.
 """
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Final
 from prometheus_client.metrics import MetricWrapperBase
 
 from app import telemetry
+from tools.pages import with_table, write_or_check
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "metrics.md"
 
@@ -45,29 +44,10 @@ def _row(metric: MetricWrapperBase) -> str:
 
 
 def filled(text: str) -> str:
-    """Return the text with its tables replaced by the current ones.
-
-    Raises:
-        ValueError: the text has not exactly these two tables.
-    """
-    for name, metrics in (("a process", OF_A_PROCESS), ("the database", OF_THE_DATABASE)):
-        pattern = re.compile(rf"(?<=<!-- metrics of {name} -->\n).*?(?=<!-- /metrics -->)", re.DOTALL)
-        text, tables = pattern.subn(lambda _, metrics=metrics: f"\n{table(metrics)}\n\n", text)  # type: ignore[misc]
-        if tables != 1:
-            raise ValueError(f"Invalid metrics.md; exactly one table of the metrics of {name} is expected.")
-    return text
-
-
-def main() -> int:
-    text = PAGE.read_text()
-    new = filled(text)
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(new)
-    elif new != text:
-        print("docs/metrics.md: the tables are out of date; run `make schema`")
-        return 1
-    return 0
+    """Return the text of the page with its tables replaced by the current ones. Raises as :func:`with_table` does."""
+    text = with_table(text, "metrics of a process", table(OF_A_PROCESS))
+    return with_table(text, "metrics of the database", table(OF_THE_DATABASE))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(PAGE, filled))

@@ -5,7 +5,6 @@ The table is between the lines `<!-- settings -->` and `<!-- /settings -->`.
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -14,9 +13,9 @@ from pydantic.fields import FieldInfo
 
 from app.secret_settings import SECRETS
 from app.settings import Settings, variable
+from tools.pages import with_table, write_or_check
 
 README: Final = Path(__file__).parents[1] / "README.md"
-_TABLE: Final = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- /settings -->)", re.DOTALL)
 
 
 def settings_table() -> str:
@@ -39,27 +38,9 @@ def _default(field: FieldInfo) -> str:
 
 
 def filled(text: str) -> str:
-    """Return the text with its table of settings replaced by the current one.
-
-    Raises:
-        ValueError: the text has no table of settings, or more than one.
-    """
-    new, tables = _TABLE.subn(lambda _: f"\n{settings_table()}\n\n", text)
-    if tables != 1:
-        raise ValueError("Invalid README.md; exactly one table of settings is expected.")
-    return new
-
-
-def main() -> int:
-    text = README.read_text()
-    new = filled(text)
-    if "--check" not in sys.argv[1:]:
-        README.write_text(new)
-    elif new != text:
-        print("README.md: the settings table is out of date; run `make schema`")
-        return 1
-    return 0
+    """Return the README's text with its table replaced by the current one. Raises as :func:`with_table` does."""
+    return with_table(text, "settings", settings_table())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(README, filled))
