@@ -55,39 +55,30 @@ def parse_id(text: str) -> tuple[str, str]:
 
 
 def parse_operation_id(text: str) -> str:
-    """Return the UUID of an operation's global id.
-
-    Raises:
-        NoSuchId: not a global id, or that of another type.
-    """
-    type_name, key = parse_id(text)
-    if type_name != OPERATION:
-        raise NoSuchId(f"Invalid operation id {text[:100]!r}; the id of a DeviceOperation is expected.")
-    return key
+    """Return the UUID of an operation's global id. Raises as :func:`_key_of` does."""
+    return _key_of(text, OPERATION, "operation", "a")
 
 
 def parse_rule_id(text: str) -> int:
-    """Return the id of an observation rule's global id.
-
-    Raises:
-        NoSuchId: not a global id, or that of another type.
-    """
-    type_name, key = parse_id(text)
-    if type_name != RULE:
-        raise NoSuchId(f"Invalid rule id {text[:100]!r}; the id of an ObservationRule is expected.")
-    return int(key)
+    """Return the id of an observation rule's global id. Raises as :func:`_key_of` does."""
+    return int(_key_of(text, RULE, "rule", "an"))
 
 
 def parse_token_id(text: str) -> int:
-    """Return the id of an API token's global id.
+    """Return the id of an API token's global id. Raises as :func:`_key_of` does."""
+    return int(_key_of(text, API_TOKEN, "token", "an"))
+
+
+def _key_of(text: str, expected: str, name: str, article: str) -> str:
+    """Return the key of a global id.
 
     Raises:
-        NoSuchId: not a global id, or that of another type.
+        NoSuchId: not a global id, or that of another type than ``expected``. The message has ``name`` and ``article``.
     """
     type_name, key = parse_id(text)
-    if type_name != API_TOKEN:
-        raise NoSuchId(f"Invalid token id {text[:100]!r}; the id of an ApiToken is expected.")
-    return int(key)
+    if type_name != expected:
+        raise NoSuchId(f"Invalid {name} id {text[:100]!r}; the id of {article} {expected} is expected.")
+    return key
 
 
 def _is_uuid(text: str) -> bool:
