@@ -5,9 +5,10 @@ Other names for the same: persisted queries (Apollo), persisted documents (Graph
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -92,20 +93,20 @@ class DocumentPolicy:
     """Which documents the API executes.
 
     Attributes:
-        trusted: documents that clients may name by a hash.
+        trusted: returns the documents that clients may name by a hash; read when they are first needed.
         only_trusted: execute no other documents.
         introspection: execute documents that select ``__schema`` or ``__type``.
         own: whether there are documents besides those that ship: then an unknown hash may be one of another version.
     """
 
-    trusted: TrustedDocuments = field(default_factory=TrustedDocuments)
+    trusted: Callable[[], TrustedDocuments] = TrustedDocuments
     only_trusted: bool = False
     introspection: bool = True
     own: bool = False
 
     def check(self, text: str) -> None:
         """Raise ApiError, FORBIDDEN, for a document that is not executed, before it is parsed."""
-        if self.only_trusted and text not in self.trusted:
+        if self.only_trusted and text not in self.trusted():
             message = "The document is not one of this server's trusted documents; no other is executed."
             raise ApiError(Code.FORBIDDEN, message)
 
@@ -123,7 +124,7 @@ class DocumentPolicy:
         """
         given = extensions["persistedQuery"]
         name = given.get("sha256Hash") if isinstance(given, dict) else None
-        if isinstance(name, str) and (text := self.trusted.by_hash.get(name)) is not None:
+        if isinstance(name, str) and (text := self.trusted().by_hash.get(name)) is not None:
             return text
         if self.own:
             raise ApiError(Code.PERSISTED_QUERY_NOT_FOUND, "PersistedQueryNotFound")
@@ -131,6 +132,10 @@ class DocumentPolicy:
 
 
 def document_policy(own: Path | None, *, only_trusted: bool, introspection: bool) -> DocumentPolicy:
-    """Return the policy with the documents that ship and those of a folder. Raises as :meth:`TrustedDocuments.load`."""
+    """Return the policy with the documents that ship and those of a folder, which are read at once if the settings
+    name any. Raises as :meth:`TrustedDocuments.load`."""
     folders = [SHIPPED] if own is None else [SHIPPED, own]
-    return DocumentPolicy(TrustedDocuments.load(folders), only_trusted, introspection, own is not None)
+    trusted = functools.cache(lambda: TrustedDocuments.load(folders))
+    if own is not None or only_trusted:
+        trusted()
+    return DocumentPolicy(trusted, only_trusted, introspection, own is not None)
