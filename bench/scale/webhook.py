@@ -65,7 +65,7 @@ def _started(started: Processes, kind: str, settings: dict[str, str]) -> Process
 
 
 def _bodies() -> Iterator[list[bytes]]:
-    devices = names("heard", DEVICES)
+    devices = names("webhook", DEVICES)
     for number in count():
         yield updates(devices, (number + 1) * EVENTS, 1)[number * EVENTS :]
 
