@@ -55,7 +55,7 @@ def capped(count: int) -> tuple[int, bool]:
 
 
 async def uncounted(found: int) -> tuple[int, bool]:
-    """Return the number of rows that were read, as the total of a list of which the API shows none."""
+    """Return the number of rows that were read, as the total of a list whose total the API does not show."""
     return capped(found)
 
 

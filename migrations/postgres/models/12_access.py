@@ -1,4 +1,4 @@
-"""Access: API tokens, of which only a hash is stored, and the audit of mutations."""
+"""Access: API tokens, stored as hashes, and the audit of mutations."""
 
 from __future__ import annotations
 
