@@ -1,4 +1,4 @@
-"""The contract of a bus: two channels, a publisher that never blocks, and subscribers that merge notifications."""
+"""The contract of a bus: three channels, a publisher that never blocks, and subscribers that merge notifications."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import Protocol
 
 
 class Channel(StrEnum):
-    """``wake``: an endpoint may be claimable, for dispatchers. ``changed``: the log has grown, for API processes."""
+    """``wake``: an endpoint may be claimable, for dispatchers. ``changed``: the log has grown, for API processes.
+    ``fleet``: a firmware update or a campaign may be due, for dispatchers."""
 
     WAKE = "wake"
     CHANGED = "changed"
+    FLEET = "fleet"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,15 @@ DAY: Final = 24 * HOUR
 """Microseconds; ``5 * SECOND`` is a duration that can be added to an :data:`Instant`."""
 
 
-class _NamedEnum(StrEnum):
+class NamedEnum(StrEnum):
+    """An enumeration whose members' values are their names."""
+
     @staticmethod
     def _generate_next_value_(name: str, *_: object) -> str:
         return name
 
 
-class OperationStatus(_NamedEnum):
+class OperationStatus(NamedEnum):
     """The state of an operation. The legal transitions and their causes: ``app/models/lifecycle.py``."""
 
     QUEUED = auto()
@@ -35,7 +37,7 @@ class OperationStatus(_NamedEnum):
     EXPIRED = auto()
 
 
-class OperationKind(_NamedEnum):
+class OperationKind(NamedEnum):
     """The request to the device: the operations of LwM2M's interfaces for device management and for reporting."""
 
     READ = auto()
@@ -53,7 +55,7 @@ class OperationKind(_NamedEnum):
     CANCEL_OBSERVE_COMPOSITE = auto()
 
 
-class Presence(_NamedEnum):
+class Presence(NamedEnum):
     """The known state of a device: reachable now, registered but asleep, or not registered."""
 
     ONLINE = auto()
@@ -61,14 +63,14 @@ class Presence(_NamedEnum):
     OFFLINE = auto()
 
 
-class TimeSource(_NamedEnum):
+class TimeSource(NamedEnum):
     """Whose clock gave the time of a reading. The database stores the position in this list: append only."""
 
     DEVICE = auto()
     SERVER = auto()
 
 
-class ReadingOrigin(_NamedEnum):
+class ReadingOrigin(NamedEnum):
     """The kind of message that carried a reading. The database stores the position in this list: append only."""
 
     NOTIFICATION = auto()
@@ -78,7 +80,7 @@ class ReadingOrigin(_NamedEnum):
     LEGACY_WEBHOOK = auto()
 
 
-class ReasonCode(_NamedEnum):
+class ReasonCode(NamedEnum):
     """The reason for an operation's last transition."""
 
     DEVICE_REFUSED = auto()
@@ -100,7 +102,7 @@ class ReasonCode(_NamedEnum):
     ENDPOINT_DELETED = auto()
 
 
-class WaitingFor(_NamedEnum):
+class WaitingFor(NamedEnum):
     """The event that has to happen next, so that every stuck operation shows why."""
 
     NOT_BEFORE = auto()
@@ -117,7 +119,7 @@ class WaitingFor(_NamedEnum):
     NOTHING = auto()
 
 
-class Delivery(_NamedEnum):
+class Delivery(NamedEnum):
     """The knowledge of whether the device received the request, over all attempts of an operation."""
 
     NOT_SENT = auto()
@@ -125,7 +127,7 @@ class Delivery(_NamedEnum):
     ANSWERED = auto()
 
 
-class ContentFormat(_NamedEnum):
+class ContentFormat(NamedEnum):
     """The content formats of LwM2M that Leshan's REST API accepts by name (its ``ContentFormat``)."""
 
     TLV = auto()
@@ -137,7 +139,7 @@ class ContentFormat(_NamedEnum):
     OPAQUE = auto()
 
 
-class ValueType(_NamedEnum):
+class ValueType(NamedEnum):
     """The data types of LwM2M (Core 1.1, appendix C), named as in Leshan's ``ResourceModel.Type``."""
 
     STRING = auto()
@@ -151,7 +153,7 @@ class ValueType(_NamedEnum):
     CORELINK = auto()
 
 
-class ObservationState(_NamedEnum):
+class ObservationState(NamedEnum):
     """The progress of what an observation rule wants of an endpoint (``docs/observation-rules.md``)."""
 
     PENDING = auto()
@@ -159,3 +161,49 @@ class ObservationState(_NamedEnum):
     STALE = auto()
     REFUSED = auto()
     NOT_SUPPORTED = auto()
+
+
+class FirmwareMethod(NamedEnum):
+    """How a device receives a firmware package (LwM2M Core 1.1, appendix E.6): PULL, it downloads from a URI; PUSH, the
+    package is written to it."""
+
+    PULL = auto()
+    PUSH = auto()
+
+
+class FirmwareUpdateState(NamedEnum):
+    """The progress of one firmware update of one device. The transitions: :mod:`app.domain.firmware`."""
+
+    QUEUED = auto()
+    PREPARING = auto()
+    DELIVERING = auto()
+    DOWNLOADING = auto()
+    DOWNLOADED = auto()
+    UPDATING = auto()
+    VERIFYING = auto()
+    SUCCEEDED = auto()
+    FAILED = auto()
+    CANCELED = auto()
+
+
+class CampaignStatus(NamedEnum):
+    """The state of a campaign. The transitions: :mod:`app.domain.campaigns`."""
+
+    SCHEDULED = auto()
+    RUNNING = auto()
+    PAUSED = auto()
+    WAITING_FOR_APPROVAL = auto()
+    ABORTED = auto()
+    COMPLETED = auto()
+    CANCELED = auto()
+
+
+class CampaignTargetState(NamedEnum):
+    """The state of one endpoint of a campaign."""
+
+    WAITING = auto()
+    RUNNING = auto()
+    SUCCEEDED = auto()
+    FAILED = auto()
+    CANCELED = auto()
+    SKIPPED = auto()

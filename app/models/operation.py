@@ -40,6 +40,7 @@ class NewOperation:
         sequence: of operations of the endpoint that are sent one after the other, until one is not CONFIRMED.
         rule_id: the observation rule that it was created for.
         trace: the W3C ``traceparent`` of the span that created it; None if that is not traced.
+        fleet_id: the firmware update or the campaign's target that it was created for.
         fingerprint: a digest of the whole input: an idempotency key may be repeated only with the same one.
     """
 
@@ -60,6 +61,7 @@ class NewOperation:
     sequence: str | None = None
     rule_id: int | None = None
     trace: str | None = None
+    fleet_id: int | None = None
 
     @property
     def weight(self) -> int:
@@ -108,6 +110,7 @@ class Operation:
     sequence: str | None = None
     rule_id: int | None = None
     trace: str | None = None
+    fleet_id: int | None = None
     status: OperationStatus = OperationStatus.QUEUED
     version: int = 0
     last_seq: int = 0
@@ -176,8 +179,8 @@ class Operation:
         """Return a new operation with the same request and settings; its time to live starts again.
 
         It has no ``not_before``, because it is wanted now, and no ``sequence``: there it would be behind the operation
-        that it retries, and stopped by it. It belongs to no observation rule: those create their own; and to the trace
-        of the caller that retries it.
+        that it retries, and stopped by it. It belongs to no observation rule, firmware update or campaign: those create
+        their own; and to the trace of the caller that retries it.
         """
         return NewOperation(
             id=id_,
@@ -233,6 +236,7 @@ _OF_REQUEST: Final = tuple(name for name in _names(OperationRequest) if name in 
 _OF_NEW: Final = tuple(name for name in _names(NewOperation) if name in OPERATION_COLUMNS)
 _OF_THIS_ONE: Final = (
     *("id", "idempotency_key", "fingerprint", "created_by", "retry_of", "not_before", "sequence", "rule_id", "trace"),
+    "fleet_id",
 )
 _RETRIED: Final = tuple(name for name in _OF_NEW if name not in _OF_THIS_ONE)
 _request_values: Final[_Getter] = attrgetter(*_OF_REQUEST)

@@ -1,8 +1,7 @@
 """The tables, as Tortoise models. Only the ledger writes them; all other modules may read them.
 
 The migrations in ``migrations/`` create these tables (a test compares both). Every ``seq`` is drawn from the single
-counter in ``ledger_head`` under the append lock, so their order is the order of commits: the only order that is ever
-used.
+counter in ``ledger_head`` under the append lock, so their order is the order of commits, the only one ever used.
 """
 
 from __future__ import annotations
@@ -23,6 +22,11 @@ from app.domain.enums import (
 from app.models.access_tables import ApiToken as ApiToken  # noqa: PLC0414 - Tortoise looks for models here
 from app.models.access_tables import AuditEvent as AuditEvent  # noqa: PLC0414
 from app.models.counter_table import LedgerCounter as LedgerCounter  # noqa: PLC0414
+from app.models.fleet_tables import Campaign as Campaign  # noqa: PLC0414
+from app.models.fleet_tables import CampaignChange as CampaignChange  # noqa: PLC0414
+from app.models.fleet_tables import CampaignTarget as CampaignTarget  # noqa: PLC0414
+from app.models.fleet_tables import FirmwarePackage as FirmwarePackage  # noqa: PLC0414
+from app.models.fleet_tables import FirmwareUpdate as FirmwareUpdate  # noqa: PLC0414
 from app.models.rule_tables import Observation as Observation  # noqa: PLC0414
 from app.models.rule_tables import ObservationRule as ObservationRule  # noqa: PLC0414
 from app.models.table_fields import InstantField, JsonField
@@ -79,7 +83,7 @@ class LeshanServer(Model):
 class Endpoint(Model):
     """A device by its LwM2M endpoint client name: presence, registration, lease, and the facts that delay its next
     call. A name is unique among those that are not deleted. ``overdue_check_at`` is when it can be overdue at the
-    earliest, ``seen_hour`` the hour of ``last_seen_at`` (since the epoch)."""
+    earliest, ``seen_hour`` the hour of ``last_seen_at`` (since the epoch), ``update_id`` its open firmware update."""
 
     id = fields.BigIntField(primary_key=True, generated=False)
     server: fields.ForeignKeyRelation[LeshanServer] = fields.ForeignKeyField(
@@ -145,6 +149,7 @@ class Endpoint(Model):
     tags = JsonField(null=True)
     deleted_at: fields.Field[int | None] = InstantField(null=True)
     deleted_seq = fields.BigIntField(null=True)
+    update_id = fields.BigIntField(null=True)
 
     class Meta:
         table = "endpoint"
@@ -204,6 +209,7 @@ class Operation(Model):
     sequence = fields.CharField(max_length=255, null=True)
     rule_id = fields.BigIntField(null=True)
     trace = fields.CharField(max_length=55, null=True)
+    fleet_id = fields.BigIntField(null=True)
 
     status = fields.CharEnumField(OperationStatus, max_length=9)
     version = fields.IntField()

@@ -112,6 +112,8 @@ def _end(group: Group, endpoint: EndpointRow, by: str) -> None:
     presence.go_offline(endpoint)
     if endpoint.told_presence is not Presence.OFFLINE:
         group.publish_presence(endpoint)
+    if endpoint.update_id is not None:
+        group.fleet_due.add(endpoint.update_id)
     endpoint.overdue, endpoint.overdue_check_at, endpoint.tags = False, None, None
     if endpoint.paused:
         endpoint.paused = False

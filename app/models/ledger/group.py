@@ -21,6 +21,7 @@ from app.models.ledger.rows import (
     STATUS_COLUMNS,
     AuditEntry,
     AuditRow,
+    CampaignChangeRow,
     EndpointRow,
     PresenceChange,
     ReadingRow,
@@ -144,9 +145,10 @@ class Group:
     endpoints whose queue is not always sent from its head. ``sequences``, by endpoint id and name, may have to be
     stopped: an operation was added, or ended otherwise than CONFIRMED; ``members`` counts the QUEUED ones of those to
     which operations are added. ``observing`` are ended operations that may concern observation rules; ``rules_due``
-    are endpoints to which these have to be applied. The log's new rows are in ``transitions``, ``presence_changes``
-    and ``readings``; ``audits`` and ``statements`` are written beside them. ``counters`` are what is added to those of
-    ``app.models.counters``.
+    are endpoints to which these have to be applied. ``fleet_due`` are firmware updates and targets of campaigns about
+    which there is news, ``fleet_woken`` whether one may be due now. The log's new rows are in ``transitions``,
+    ``presence_changes``, ``campaign_changes`` and ``readings``; ``audits`` and ``statements`` are written beside them.
+    ``counters`` are what is added to those of ``app.models.counters``.
     """
 
     store: Store
@@ -173,6 +175,7 @@ class Group:
     observing: list[Operation] = field(default_factory=list)
     transitions: list[TransitionRow] = field(default_factory=list)
     presence_changes: list[PresenceChange] = field(default_factory=list)
+    campaign_changes: list[CampaignChangeRow] = field(default_factory=list)
     readings: list[ReadingRow] = field(default_factory=list)
     audits: list[AuditRow] = field(default_factory=list)
     statements: list[tuple[str, list[Values]]] = field(default_factory=list)
@@ -183,6 +186,8 @@ class Group:
     logged: bool = False
     woken: bool = False
     rules_due: set[int] = field(default_factory=set)
+    fleet_due: set[int] = field(default_factory=set)
+    fleet_woken: bool = False
 
     def draw(self) -> int:
         """Return the next number of the single sequence of operations, transitions and changes."""
@@ -320,6 +325,8 @@ class Group:
         if to in TERMINAL:
             at = self.endpoints[operation.endpoint_id]
             self.ended.append(EndedOperation(operation, at.name, at.registered_at, at.last_update_at))
+            if operation.fleet_id is not None:
+                self.fleet_due.add(operation.fleet_id)
         self.transitions.append(
             TransitionRow(
                 seq, operation.seq, operation.version, before, to, operation.attempt, reason, detail, self.now

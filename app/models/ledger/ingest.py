@@ -39,6 +39,9 @@ class DecodedEvent:
         return sum(len(sample.values) for sample in self.samples)
 
 
+_FIRMWARE_UPDATE: Final = "/5/"
+"""Paths of the Firmware Update object (LwM2M Core 1.1, appendix E.6)."""
+
 VALUES: Final = 10
 """Values that weigh as much as one event: many messages with thousands of values each must not share a transaction."""
 
@@ -135,6 +138,8 @@ class IngestEvents(Command[int]):
             self._apply_to_held(
                 group, endpoint, replaced=replaced, woke=endpoint.wake_seq > before, calm=held_since_claim
             )
+        if endpoint.update_id is not None and _concerns_update(decoded):
+            group.fleet_due.add(endpoint.update_id)
         if decoded.samples:
             origin = event.origin if isinstance(event, Reported) else ReadingOrigin.READ
             report(group, endpoint, decoded.samples, origin, group.now - event.age)
@@ -147,6 +152,14 @@ class IngestEvents(Command[int]):
             drop_held(group, endpoint, "the registration ended while Leshan held the request")
         elif woke:
             expect_answer(group, endpoint)
+
+
+def _concerns_update(decoded: DecodedEvent) -> bool:
+    """Return whether an event may move a firmware update on: a registration, which follows a reboot, or values of the
+    Firmware Update object."""
+    if isinstance(decoded.event, Registered):
+        return True
+    return any(path.startswith(_FIRMWARE_UPDATE) for sample in decoded.samples for path in sample.values)
 
 
 def _replaced(known: tuple[str | None, int | None], endpoint: EndpointRow) -> bool:

@@ -105,7 +105,7 @@ class Ledger:
     Args:
         server_id, server_name: the Leshan server whose devices this ledger writes about.
         notify: called after a commit, never before: ``"changed"`` if the log has grown, ``"wake"`` if an endpoint
-            may be claimable.
+            may be claimable, ``"fleet"`` if a firmware update or a campaign may be due.
         clock: maps the database's time to the ledger's; only tests shift it.
         observe: called after each commit, for metrics; must not block.
         on_silence: called when the database has not responded in time; must not block.
@@ -330,6 +330,8 @@ class Ledger:
                 self._notify("changed")
             if group.woken:
                 self._notify("wake")
+            if group.fleet_woken:
+                self._notify("fleet")
             self._apply_rules(group.rules_due)
         except Exception:
             log.exception("ledger_notification_failed")

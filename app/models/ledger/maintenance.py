@@ -223,8 +223,11 @@ _ENDED: Final = (
     "SELECT seq FROM operation WHERE finished_at IS NOT NULL AND finished_at < $1 ORDER BY finished_at LIMIT $2"
 )
 _DELETED: Final = f"""
-    SELECT id, deleted_seq FROM endpoint
-    WHERE deleted_at < $1 AND {" + ".join(STATUS_COLUMNS.values())} = 0 ORDER BY deleted_at LIMIT $2
+    SELECT id, deleted_seq FROM endpoint e
+    WHERE deleted_at < $1 AND {" + ".join(STATUS_COLUMNS.values())} = 0
+      AND NOT EXISTS (SELECT 1 FROM campaign_target WHERE endpoint_id = e.id)
+      AND NOT EXISTS (SELECT 1 FROM firmware_update WHERE endpoint_id = e.id)
+    ORDER BY deleted_at LIMIT $2
 """  # noqa: S608 - constant names
 _OLDEST_PRESENCES: Final = "SELECT seq, at FROM presence_change ORDER BY seq LIMIT $1"
 BATCHES: Final = """

@@ -132,6 +132,7 @@ class EndpointRow:
     tags: str | None = None
     deleted_at: Instant | None = None
     deleted_seq: int | None = None
+    update_id: int | None = None
 
     @classmethod
     def load(cls, row: Any) -> Self:
@@ -206,6 +207,15 @@ class PresenceChange(NamedTuple):
     seq: int
     endpoint_id: int
     presence: Presence
+    at: Instant
+
+
+class CampaignChangeRow(NamedTuple):
+    """A change of a campaign or of one of its targets, as it is written to the log."""
+
+    seq: int
+    campaign_id: int
+    target_id: int | None
     at: Instant
 
 

@@ -32,6 +32,7 @@ from app.models.ledger.rows import (
     SERVER_COLUMNS,
     SERVER_VALUES,
     AuditRow,
+    CampaignChangeRow,
     EndpointRow,
     LedgerHead,
     ObjectRow,
@@ -91,6 +92,15 @@ def _delete(table: str, row: type[Any], key: tuple[str, ...]) -> Write:
     return Write(f"DELETE FROM {table} WHERE {each}", f"DELETE FROM {table} t USING {rows} WHERE {joined}")
 
 
+def _due(table: str, condition: str) -> Write:
+    """Return the statement that sets ``due_at`` of open rows. Its ids are of either table: no other has the same."""
+    rows = "unnest($1::bigint[], $2::bigint[]) AS v(id, due_at)"
+    return Write(
+        f"UPDATE {table} SET due_at = $2 WHERE id = $1 AND {condition}",
+        f"UPDATE {table} t SET due_at = v.due_at FROM {rows} WHERE t.id = v.id AND t.{condition}",
+    )
+
+
 _STATE_COLUMNS: Final = (
     "endpoint_id",
     "path",
@@ -120,6 +130,7 @@ UPDATE_OPERATION: Final = _update("operation", Operation, CHANGING_COLUMNS, "seq
 INSERT_TRANSITION: Final = _insert("transition", TransitionRow, _TRANSITION_COLUMNS)
 INSERT_AUDIT: Final = _insert("audit_event", AuditRow, AuditRow._fields)
 INSERT_PRESENCE: Final = _insert("presence_change", PresenceChange, PresenceChange._fields)
+INSERT_CAMPAIGN_CHANGE: Final = _insert("campaign_change", CampaignChangeRow, CampaignChangeRow._fields)
 INSERT_READING: Final = _insert("reading", ReadingRow, ReadingRow._fields)
 UPSERT_STATE: Final = Write(
     _UPSERT_STATE.format("seq = $1 AND stored_at = $2"),
@@ -134,6 +145,9 @@ INSERT_OBJECT: Final = _insert("endpoint_object", ObjectRow, ObjectRow._fields, 
 """A process of an earlier version changes the row of an endpoint, and not these rows."""
 DELETE_TAG: Final = _delete("endpoint_tag", TagRow, TagRow._fields[:2])
 DELETE_OBJECT: Final = _delete("endpoint_object", ObjectRow, ObjectRow._fields[:2])
+
+UPDATES_DUE: Final = _due("firmware_update", "finished_at IS NULL")
+TARGETS_DUE: Final = _due("campaign_target", "state = 'RUNNING'")
 
 ADD_TO_COUNTER: Final = _insert(
     "ledger_counter",
@@ -170,7 +184,7 @@ async def flush(group: Group) -> None:
     await _write_index_rows(group)
     if group.readings:
         await group.store.insert_readings(INSERT_READING, ReadingRow._fields, group.readings, group.now)
-    log = (*_log_entries(group), *_audits(group))
+    log = (*_log_entries(group), *_audits(group), *_fleet_due(group))
     await group.store.execute_together([sending, *_changed_endpoints(group), *log, *_heads(group)])
 
 
@@ -293,19 +307,30 @@ def _changed_endpoints(group: Group) -> Iterator[Writing]:
 
 def _log_entries(group: Group) -> Iterator[Writing]:
     """Yield the log's new rows, and the states of the resources that they are about."""
-    if not (group.transitions or group.presence_changes or group.readings):
+    if not (group.transitions or group.presence_changes or group.campaign_changes or group.readings):
         return
     group.logged = True
     yield INSERT_TRANSITION, [_TRANSITION_VALUES(transition) for transition in group.transitions]
     yield INSERT_PRESENCE, group.presence_changes
+    yield INSERT_CAMPAIGN_CHANGE, group.campaign_changes
     yield UPSERT_STATE, [(reading.seq, reading.stored_at) for reading in latest(group.readings)]
-    group.transitions, group.presence_changes, group.readings = [], [], []
+    group.transitions, group.presence_changes, group.campaign_changes, group.readings = [], [], [], []
 
 
 def _audits(group: Group) -> Iterator[Writing]:
     """Yield the new events of the audit."""
     yield INSERT_AUDIT, group.audits
     group.audits = []
+
+
+def _fleet_due(group: Group) -> Iterator[Writing]:
+    """Yield when firmware updates and targets of campaigns with news are due: now."""
+    if group.fleet_due:
+        due = [(id_, group.now) for id_ in group.fleet_due]
+        yield UPDATES_DUE, due
+        yield TARGETS_DUE, due
+        group.fleet_due.clear()
+        group.fleet_woken = True
 
 
 def _heads(group: Group) -> Iterator[Writing]:
