@@ -37,6 +37,7 @@ class Timing:
         server_info: interval of the queries for the server's information about itself.
         first_server_info: the same until the server has answered for the first time.
         access: interval at which revoked and new API tokens are read, and sessions of ended credentials are closed.
+        fleet: interval of the poll for firmware updates and campaigns that are due.
         object_models: interval at which new object models are read, and newly registered devices are looked for.
     """
 
@@ -63,6 +64,7 @@ class Timing:
     first_server_info: float = 1.0
     access: float = 2.0
     object_models: float = 2.0
+    fleet: float = 2.0
 
 
 DEFAULT: Final = Timing()

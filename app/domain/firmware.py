@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from enum import auto
 from typing import Final, NamedTuple, TypeAlias
 
-from app.domain.enums import DAY, SECOND, FirmwareUpdateState, Instant, NamedEnum
+from app.domain.enums import DAY, FirmwareUpdateState, Instant, NamedEnum
 from app.domain.firmware_object import (
     CONNECTION_LOST,
     DOWNLOADED,
@@ -71,6 +71,10 @@ class Event(NamedEnum):
     IS_UPDATING = auto()
     IS_PENDING = auto()
     """State 2, although the installation was requested: the device has not rebooted since, or has deferred it."""
+    NO_DELIVERY = auto()
+    """The device accepts the package in no way in which it can be delivered."""
+    NO_PROTOCOL = auto()
+    """The device does not support the protocol of the package's URI."""
     REPORTED = auto()
     """A report that does not say enough by itself: State 0, or an Update Result."""
     RIGHT_VERSION = auto()
@@ -173,9 +177,6 @@ TIMEOUTS: Final[Mapping[FirmwareUpdateState, Instant]] = {
 }
 """The longest time in each state, in microseconds: devices sleep for days."""
 
-PAUSES: Final[tuple[Instant, ...]] = tuple(seconds * SECOND for seconds in (30, 60, 120, 300, 900, 1_800, 3_600))
-"""The pauses without a report before the object is read, one after the other; the last one repeats."""
-
 _FAILED: Final = End(_S.FAILED)
 _DELIVER_AGAIN: Final = Go(Step.DELIVER, Limit.ATTEMPTS, Reason.STATE_LOST)
 _DOWNLOADED: Final = Go(Step.EXECUTE, Limit.EXECUTIONS, Reason.INTERRUPTED)
@@ -215,6 +216,8 @@ _ROWS: Final[Mapping[Step, Mapping[Event, Then]]] = {
     },
     Step.READ_OBJECT: {
         **_PREPARED,
+        Event.NO_DELIVERY: End(_S.FAILED, Reason.UNSUPPORTED_DELIVERY),
+        Event.NO_PROTOCOL: End(_S.FAILED, Reason.UNSUPPORTED_PROTOCOL),
         Event.REFUSED: End(_S.FAILED, Reason.NOT_SUPPORTED),
         Event.LOST: Go(Step.READ_OBJECT, Limit.TRIES, Reason.NO_ANSWER),
     },
@@ -360,6 +363,9 @@ def known_state(state: int | None, result: int | None, *, pending: bool) -> Even
 _REPORTS: Final = {DOWNLOADING: Event.IS_DOWNLOADING, DOWNLOADED: Event.IS_DOWNLOADED, UPDATING: Event.IS_UPDATING}
 
 
-def reported(resource: int, value: int | None) -> Event:
-    """Return the event of a reported State or Update Result, of which the other one may be older."""
-    return _REPORTS.get(value or 0, Event.REPORTED) if resource == STATE else Event.REPORTED
+def reported(resource: int, value: int | None) -> Event | None:
+    """Return the event of a reported State or Update Result, of which the other one may be older; None for an Update
+    Result that says nothing."""
+    if resource == STATE:
+        return _REPORTS.get(value or 0, Event.REPORTED)
+    return Event.REPORTED if value else None

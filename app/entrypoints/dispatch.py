@@ -9,6 +9,8 @@ from app.dispatcher.sweeper import Sweeper
 from app.dispatcher.withdrawing import Withdrawer
 from app.entrypoints.leshan_calls import LeshanCalls, calling_leshan
 from app.entrypoints.worker import run_worker
+from app.fleet.runner import FleetRunner
+from app.fleet.updates import UpdateRules
 from app.ingest.model_fetcher import ModelFetcher
 from app.process import Components
 from app.settings import Settings
@@ -20,7 +22,7 @@ async def run_dispatcher(settings: Settings, health_port: int | None) -> None:
 
 
 def start_dispatching(components: Components, calls: LeshanCalls) -> None:
-    """Start the dispatcher with its sweeper; without an event stream also the reconciler."""
+    """Start the dispatcher with its sweeper and the fleet work; without an event stream also the reconciler."""
     settings, timing, ledger = components.settings, components.timing, components.ledger
     client, clock = calls.client, components.clock
     fetcher = ModelFetcher(components.object_models, client, ledger, timing)
@@ -39,5 +41,7 @@ def start_dispatching(components: Components, calls: LeshanCalls) -> None:
     calls.start(fetcher.run())
     calls.start(Sweeper(ledger, client, inquirer, calls.watch, withdrawer, clock=clock, timing=timing).run())
     calls.start(components.dispatcher.run())
+    rules = UpdateRules(uri_of=lambda package: package.uri)
+    calls.start(FleetRunner(ledger, components.bus, rules, clock=clock, timing=timing).run())
     if not settings.uses_stream:
         calls.start(calls.reconciler.run_without_stream())

@@ -37,6 +37,7 @@ RULES_DUE: Final = """
         OR (SELECT min(o.check_at) FROM observation o WHERE o.check_at IS NOT NULL) <= {now}
     )
 """
+UPDATES_DUE: Final = "SELECT 1 FROM firmware_update WHERE due_at IS NOT NULL AND due_at <= {now} LIMIT 1"
 _SWEPT: Final = "SELECT swept_at, probe_at FROM leshan_server WHERE id = {server}"
 
 
@@ -115,3 +116,9 @@ async def rules_due(server_id: int, clock: Callable[[Instant], Instant] = lambda
     """Return whether observation rules have to be applied, or observations have to be checked."""
     now = clock(await database_now())
     return bool(await fetch(RULES_DUE.format(server=int(server_id), now=int(now))))
+
+
+async def updates_due(clock: Callable[[Instant], Instant] = lambda now: now) -> bool:
+    """Return whether a firmware update is due."""
+    now = clock(await database_now())
+    return bool(await fetch(UPDATES_DUE.format(now=int(now))))
