@@ -108,6 +108,7 @@ check: $(INSTALLED_DEV) ## lint, format, types, import contracts, exported schem
 	$(BIN)/python -m tools.settings_table --check
 	$(BIN)/python -m tools.metrics_tables --check
 	$(BIN)/python -m tools.access_table --check
+	$(BIN)/python -m tools.firmware_tables --check
 	$(BIN)/python -m tools.hygiene
 	$(BIN)/python -m tools.wording
 
@@ -121,12 +122,13 @@ bench: $(INSTALLED_DEV) ## measure, print ratios, write docs/bench: ONLY=dispatc
 	@exec $(BIN)/python -m bench $(if $(ONLY),--only $(ONLY),--out docs/bench) $(BENCH_ARGS)
 
 .PHONY: schema
-schema: $(INSTALLED) ## write schema.graphql, the trusted documents, and the tables of settings, metrics and roles
+schema: $(INSTALLED) ## write schema.graphql, the trusted documents, and the tables of settings, metrics, roles and firmware updates
 	$(BIN)/reveille schema
 	$(BIN)/python -m tools.trusted_documents
 	$(BIN)/python -m tools.settings_table
 	$(BIN)/python -m tools.metrics_tables
 	$(BIN)/python -m tools.access_table
+	$(BIN)/python -m tools.firmware_tables
 
 .PHONY: lock
 lock: $(INSTALLED_DEV) ## pin all dependencies again, with hashes and without addresses (UPGRADE=1: to newer versions)

@@ -172,8 +172,8 @@ class UpdateCommand(Command[Any]):
 class CancelFirmwareUpdate(UpdateCommand):
     """Cancel an update that has not ended; return its id. Raise NotFound or Conflict.
 
-    Until the device was requested to install the package, it is told to discard it. After that it may install it all
-    the same, and ``detail`` says so.
+    Until the installation was requested, the device is requested to discard the package. After that it may install it,
+    and ``detail`` says so.
     """
 
     id: int
