@@ -8,6 +8,7 @@ import time
 import pytest
 
 from app.leshan.transport import Deadlines
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 
@@ -19,7 +20,7 @@ async def test_each_deadline_is_reported_once_in_order_and_not_before() -> None:
     until = {"last": now + 0.09, "first": now + 0.03, "second": now + 0.06}
     for name, deadline in until.items():
         deadlines.watch(name, deadline)
-    await asyncio.sleep(0.2)
+    await eventually(lambda: len(told) == len(until))
     assert [name for name, _ in told] == ["first", "second", "last"]
     assert all(at >= until[name] for name, at in told)
 
@@ -32,7 +33,7 @@ async def test_a_removed_deadline_is_not_reported_and_the_others_are() -> None:
     deadlines.watch("silent", now + 0.05)
     deadlines.forget("answered")
     deadlines.forget("never watched")
-    await asyncio.sleep(0.15)
+    await eventually(lambda: bool(told))
     assert told == ["silent"]
 
 
