@@ -80,6 +80,9 @@ class Event(NamedEnum):
     RIGHT_VERSION = auto()
     """The device runs exactly the package's version."""
     WRONG_VERSION = auto()
+    """The device runs another version, and says that it was updated, or was not to be updated yet."""
+    NOT_INSTALLED = auto()
+    """The device runs another version, and does not say that it was updated: it was cut off, and forgot the package."""
     REGISTERED = auto()
     """The device has a new registration: it may have rebooted, and its observations are gone."""
     PAUSE_OVER = auto()
@@ -311,12 +314,14 @@ _ROWS: Final[Mapping[Step, Mapping[Event, Then]]] = {
     Step.VERIFY: {
         Event.RIGHT_VERSION: End(_S.SUCCEEDED),
         Event.WRONG_VERSION: End(_S.FAILED, Reason.WRONG_VERSION),
+        Event.NOT_INSTALLED: Go(Step.DELIVER, Limit.ATTEMPTS, Reason.WRONG_VERSION),
         Event.REFUSED: Go(Step.VERIFY_PACKAGE),
         Event.LOST: Go(Step.VERIFY, Limit.TRIES, Reason.NO_ANSWER),
     },
     Step.VERIFY_PACKAGE: {
         Event.RIGHT_VERSION: End(_S.SUCCEEDED),
         Event.WRONG_VERSION: End(_S.FAILED, Reason.WRONG_VERSION),
+        Event.NOT_INSTALLED: Go(Step.DELIVER, Limit.ATTEMPTS, Reason.WRONG_VERSION),
         Event.REFUSED: End(_S.FAILED, Reason.VERSION_UNKNOWN),
         Event.LOST: Go(Step.VERIFY_PACKAGE, Limit.TRIES, Reason.NO_ANSWER),
     },

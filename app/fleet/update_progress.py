@@ -27,6 +27,7 @@ from app.domain.firmware_object import (
     RESULT,
     RESULTS,
     STATE,
+    SUCCESS,
     Reason,
     choose_method,
 )
@@ -145,7 +146,10 @@ class Progress:
                 row.version_before = version
             else:
                 row.version_after = version
-            return Event.RIGHT_VERSION if version == self._package.version else Event.WRONG_VERSION
+            if version == self._package.version:
+                return Event.RIGHT_VERSION
+            said_so = step is Step.READ_VERSION or row.update_result == SUCCESS
+            return Event.WRONG_VERSION if said_so else Event.NOT_INSTALLED
         if step in READS_OBJECT:
             row.device_state, row.update_result = (_number(answer.get(row.path(of))) for of in (STATE, RESULT))
             return self._choose_method(answer) or known_state(

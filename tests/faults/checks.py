@@ -22,7 +22,7 @@ from tests.support.cluster import Cluster
 _OPERATIONS: Final = """
     SELECT o.id::text AS id, o.seq, e.name, o.kind, o.path, o.paths, o.repeatable,
            o.priority, o.attempt, o.status, o.reason, o.delivery,
-           o.detail, o.finished_at, o.idempotency_key AS key, o.batch, o.not_before, o.sequence, o.rule_id
+           o.detail, o.finished_at, o.idempotency_key AS key, o.batch, o.not_before, o.sequence, o.rule_id, o.fleet_id
     FROM operation o JOIN endpoint e ON e.id = o.endpoint_id WHERE e.name = ANY($1::text[]) ORDER BY o.seq
 """
 _TRANSITIONS: Final = """

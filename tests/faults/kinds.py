@@ -98,7 +98,7 @@ def _after_delivery(**behaviour: Any) -> Callable[[Site, Plan, Fault], Awaitable
     """Return a fault after which several devices execute their next request, and the response is lost."""
 
     async def fault(site: Site, plan: Plan, fault: Fault) -> None:
-        for device in random.Random(fault.which).sample(plan.devices, 6):
+        for device in random.Random(fault.which).sample([*plan.devices, *plan.updated], 6):
             body = {**behaviour, "carry_out": True, "times": 1}
             (await site.whole.sim.post("/sim/behaviour", params={"ep": device}, json=body)).raise_for_status()
 

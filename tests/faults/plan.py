@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from tests.faults.updates import Update, planned
+
 Json = dict[str, Any]
 
 DEVICES: Final = 20
@@ -106,13 +108,19 @@ class Plan:
     batches: list[Batch]
     filter_batches: list[FilterBatch]
     deletions: list[Deletion]
+    updates: list[Update]
     moves: list[Move]
     faults: list[Fault]
 
     @property
     def all_devices(self) -> list[str]:
-        """Return the devices, and those whose endpoints are deleted."""
-        return [*self.devices, *(deletion.device for deletion in self.deletions)]
+        """Return the devices, those whose endpoints are deleted, and those whose firmware is updated."""
+        return [*self.devices, *(deletion.device for deletion in self.deletions), *self.updated]
+
+    @property
+    def updated(self) -> list[str]:
+        """Return the devices whose firmware is updated."""
+        return [update.device for update in self.updates]
 
     @property
     def like(self) -> str:
@@ -139,8 +147,10 @@ def plan(seed: int) -> Plan:
     for_each = [_filter_batch(dice, f"{seed}/{number}") for number in range(dice.randint(1, 2))]
     deletions = [_deletion(dice, f"deleted-{seed}-{number}") for number in range(DELETIONS)]
     moves += [_move(dice, one.device) for one in deletions for _ in range(dice.randint(4, 9))]
+    updates = planned(dice, seed, SPAN)
+    moves += [_wake(dice, one.device) for one in updates for _ in range(dice.randint(2, 6))]
     moves.sort(key=lambda move: move.at)
-    return Plan(seed, devices, awake, batches, for_each, deletions, moves, faults)
+    return Plan(seed, devices, awake, batches, for_each, deletions, updates, moves, faults)
 
 
 def _batch(dice: random.Random, devices: list[str], number: int) -> Batch:
@@ -198,6 +208,10 @@ _OPERATIONS: Final[dict[str, Callable[[random.Random], Json]]] = {
     "DELETE": lambda dice: {"path": f"/3442/{dice.randint(1, 9)}"},
     "EXECUTE reboot": lambda _: {"path": "/3/0/4"},
 }
+
+
+def _wake(dice: random.Random, device: str) -> Move:
+    return Move(dice.uniform(0, SPAN), device, dice.choice(("wake", "sleep", "register")))
 
 
 def _move(dice: random.Random, device: str) -> Move:

@@ -11,11 +11,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from app.models import invariant_check
-from tests.faults import checks
+from tests.faults import checks, updates
 from tests.faults.kinds import happen
 from tests.faults.plan import Batch, Deletion, FilterBatch, Json, Move, Plan
 from tests.faults.site import Site, Unanswered
 from tests.faults.subscribers import watchers
+from tests.faults.updates import CREATE_PACKAGE, UPDATE_FIRMWARE, package_of
 from tests.support.api import CREATE
 from tests.support.cluster import Cluster, key
 
@@ -40,8 +41,10 @@ _UNFINISHED: Final = """
     WHERE o.finished_at IS NULL AND e.name = ANY($1::text[])
     UNION SELECT e.name FROM endpoint e JOIN leshan_server s ON s.id = e.server_id
     WHERE e.rules_seq < s.rules_seq AND e.name = ANY($1::text[])
+    UNION SELECT e.name FROM endpoint e WHERE e.update_id IS NOT NULL AND e.name = ANY($1::text[])
 """
-"""Devices with an operation that has not ended, or with observation rules that have to be applied."""
+"""Devices with an operation or a firmware update that has not ended, or with observation rules that have to be
+applied."""
 
 _LEFT: Final = """
     SELECT DISTINCT e.name FROM observation o JOIN endpoint e ON e.id = o.endpoint_id WHERE e.name = ANY($1::text[])
@@ -83,8 +86,10 @@ async def run(site: Site, plan: Plan) -> Result:
     cursor = (await site.ask(first, "{ transitionCursor }"))["transitionCursor"]
     promises = _Promises()
     rule = await _observe(site, plan) if plan.observed else None
+    given = package_of(plan.seed)
+    package = (await site.ask(first, CREATE_PACKAGE, input=given))["createFirmwarePackage"]["id"]
     async with watchers(site, cursor, SUBSCRIBERS) as watching:
-        await _trouble(site, plan, promises)
+        await _trouble(site, plan, promises, package)
         await site.heal()
         if rule is not None:
             await site.ask(first, DELETE_RULE, id=rule)
@@ -93,6 +98,7 @@ async def run(site: Site, plan: Plan) -> Result:
         await _all_seen([watcher.seen for watcher in watching], len(evidence.transitions))
     broken = [*site.gave_up, *promises.broken, *stuck, *_unkept(promises, evidence), *checks.breaches(evidence)]
     broken += [breach for watcher in watching for breach in checks.unseen(evidence, watcher)]
+    broken += await updates.violations(whole, plan.updates, given["version"])
     broken += await invariant_check.violations(whole.settings["database_url"])  # `reveille check` without its process
     broken += [f"{row['name']} has observations of a deleted rule" for row in await whole.rows(_LEFT, plan.devices)]
     broken += await _come_back(whole, [deletion.device for deletion in plan.deletions])
@@ -136,11 +142,14 @@ async def _devices(site: Site, plan: Plan) -> None:
     for names, queue_mode in (([*plan.awake], False), ([d for d in plan.all_devices if d not in plan.awake], True)):
         body = {"names": names, "queueMode": queue_mode}
         (await whole.sim.post("/sim/devices", json=body)).raise_for_status()
+    for update in plan.updates:
+        answer = await whole.sim.post("/sim/firmware", params={"ep": update.device}, json=update.behaviour)
+        answer.raise_for_status()
     await whole.wake(*plan.all_devices)
     await whole.known(plan.all_devices, "ONLINE")
 
 
-async def _trouble(site: Site, plan: Plan, promises: _Promises) -> None:
+async def _trouble(site: Site, plan: Plan, promises: _Promises, package: str) -> None:
     client = _Client(site, plan, promises, datetime.now(UTC))
     async with asyncio.TaskGroup() as tasks:
         for batch in plan.batches:
@@ -149,6 +158,8 @@ async def _trouble(site: Site, plan: Plan, promises: _Promises) -> None:
             tasks.create_task(_at(one.at, client.create_for_each, one))
         for deletion in plan.deletions:
             tasks.create_task(_at(deletion.at, client.create_and_delete, deletion))
+        for update in plan.updates:
+            tasks.create_task(_at(update.at, client.update_firmware, update.device, package))
         for move in plan.moves:
             tasks.create_task(_at(move.at, _move, site, move))
         for fault in plan.faults:
@@ -226,6 +237,21 @@ class _Client:
                         return
                 await asyncio.sleep(0.2)
 
+    async def update_firmware(self, device: str, package: str) -> None:
+        """Request the update of a device; a conflict says that a request without a response was carried out."""
+        async with asyncio.timeout(ANSWERED_WITHIN):
+            while True:
+                try:
+                    await self.site.ask(self.site.of("api")[0], UPDATE_FIRMWARE, endpoint=device, id=package)
+                except Unanswered:
+                    await asyncio.sleep(0.2)
+                except ValueError as error:
+                    if "CONFLICT" not in str(error):
+                        self.promises.broken.append(f"the update of {device} was refused: {error}")
+                    return
+                else:
+                    return
+
     def _dated(self, one: Json) -> Json:
         """Return an input with its time as a DateTime."""
         if "notBefore" not in one:
@@ -254,7 +280,8 @@ def _ids(answer: Json) -> list[str]:
 
 
 def _unkept(promises: _Promises, evidence: checks.Evidence) -> list[str]:
-    there = {id_ for id_, row in evidence.operations.items() if row["batch"] is None and row["rule_id"] is None}
+    of_nothing = ("batch", "rule_id", "fleet_id")
+    there = {id_ for id_, row in evidence.operations.items() if all(row[name] is None for name in of_nothing)}
     counted = Counter(row["batch"] for row in evidence.operations.values() if row["batch"] is not None)
     broken = [
         f"batch {name} was answered {count}, and has {counted[name]} operations"

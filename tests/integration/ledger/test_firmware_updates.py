@@ -229,6 +229,19 @@ async def test_a_device_that_is_cut_off_while_it_installs_is_requested_again(wor
     assert await device.end() == ("FAILED", "INTERRUPTED")
 
 
+async def test_a_device_that_is_cut_off_and_forgets_the_package_gets_it_again(world: LedgerWorld) -> None:
+    device = FirmwareDevice(world)
+    await device.prepare()
+    await device.update()
+    for _ in range(3):
+        await install(device)
+        device.state = 0
+        await device.reboot()
+        await device.answer_all()
+    assert await device.end() == ("FAILED", "WRONG_VERSION")
+    assert device.sent.count(DELIVERED) == 3
+
+
 async def test_the_installation_is_not_requested_twice_before_a_reboot(world: LedgerWorld) -> None:
     device = FirmwareDevice(world)
     await device.prepare()
