@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from app.domain.enums import FirmwareMethod, FirmwareUpdateState, Instant, ReadingOrigin
 from app.domain.firmware import Counts, Step
@@ -115,7 +115,7 @@ REPORTS: Final = f"""
 ``stored_at`` chooses the partitions."""
 
 MAX_REPORTS: Final = 1_000
-"""Maximum of reports that are read at once; later ones follow."""
+"""Maximum of reports that are read at once; the updates remain due if there are more."""
 
 
 def insert(group: Group, row: UpdateRow) -> None:
@@ -134,22 +134,24 @@ async def load_packages(store: Store, ids: Iterable[int]) -> dict[int, Package]:
     return {row["id"]: Package(*row) for row in await store.fetch(PACKAGES, sorted(set(ids)))}
 
 
-async def load_reports(store: Store, rows: Sequence[UpdateRow], resources: Iterable[int]) -> dict[int, list[Report]]:
-    """Return what the devices of these updates reported about these resources since they last looked, in the order of
-    arrival, by the update's id."""
+class Reports(NamedTuple):
+    """What devices reported, by the update's id in the order of arrival; ``all_read`` is False if there is more."""
+
+    found: dict[int, list[Report]]
+    all_read: bool
+
+
+async def load_reports(store: Store, rows: Sequence[UpdateRow], resources: Iterable[int]) -> Reports:
+    """Return what the devices of these updates reported about these resources since they last looked."""
     waiting = {(row.endpoint_id, row.path(resource)): row for row in rows for resource in resources}
     found: dict[int, list[Report]] = {}
     if not waiting:
-        return found
-    values: list[Any] = [
-        sorted({endpoint for endpoint, _ in waiting}),
-        sorted({path for _, path in waiting}),
-        min(row.since for row in rows),
-        min(row.seen_seq for row in rows),
-        MAX_REPORTS,
-    ]
-    for endpoint, seq, path, value in await store.fetch(REPORTS, *values):
+        return Reports(found, all_read=True)
+    endpoints, paths = sorted({endpoint for endpoint, _ in waiting}), sorted({path for _, path in waiting})
+    since, seen = min(row.since for row in rows), min(row.seen_seq for row in rows)
+    read = await store.fetch(REPORTS, endpoints, paths, since, seen, MAX_REPORTS)
+    for endpoint, seq, path, value in read:
         row = waiting.get((endpoint, path))
         if row is not None and seq > row.seen_seq:
             found.setdefault(row.id, []).append(Report(seq, path, value))
-    return found
+    return Reports(found, all_read=len(read) < MAX_REPORTS)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, TypeAlias
 
 from app.domain.enums import SECOND, FirmwareMethod, FirmwareUpdateState, Instant
-from app.domain.firmware import STATES, TIMEOUTS, Event, Step
+from app.domain.firmware import STATES, TIMEOUTS, WAITS, Event, Step
 from app.domain.firmware_object import RESULT, STATE
 from app.domain.observation_rules import Target
 from app.fleet.update_progress import Progress
@@ -22,7 +22,7 @@ from app.fleet.update_rows import (
     BY_ID,
     DUE,
     Package,
-    Report,
+    Reports,
     UpdateRow,
     insert,
     load_packages,
@@ -145,7 +145,7 @@ class UpdateCommand(Command[Any]):
     rules: UpdateRules
     rows: list[UpdateRow] = field(default_factory=list, init=False)
     packages: dict[int, Package] = field(default_factory=dict, init=False)
-    reports: dict[int, list[Report]] = field(default_factory=dict, init=False)
+    reports: Reports = field(default=Reports({}, all_read=True), init=False)
     wanted: dict[int, set[str]] = field(default_factory=dict, init=False)
 
     async def load(self, group: Group, rows: Sequence[Any]) -> None:
@@ -164,7 +164,7 @@ class UpdateCommand(Command[Any]):
 
     def progress(self, group: Group, row: UpdateRow) -> Progress:
         """Return the progress of one of the updates."""
-        reports, wanted = self.reports.get(row.id, []), self.wanted.get(row.endpoint_id, set())
+        reports, wanted = self.reports.found.get(row.id, []), self.wanted.get(row.endpoint_id, set())
         return Progress(group, row, self.packages[row.package_id], self.rules, reports=reports, wanted=wanted)
 
 
@@ -209,7 +209,9 @@ class AdvanceUpdates(UpdateCommand):
             row.due_at = group.now + SETBACK
             with isolated(group, "firmware update", endpoint=row.endpoint_id, operation=row.operation):
                 self.progress(group, advanced).run()
+                if not self.reports.all_read and advanced.step in WAITS:
+                    advanced.due_at = group.now
                 row = advanced  # noqa: PLW2901 - the row as it was remains if that failed
             changed.append(row)
         write(group, changed)
-        return len(self.rows) == PIECE
+        return len(self.rows) == PIECE or not self.reports.all_read
