@@ -14,8 +14,7 @@ from app.models.invariant_check import violations
 from bench.devices import names, provision, queue
 from bench.filling import fill
 from bench.lines.wake import delays_of, wake_in_turn
-from bench.measuring import share
-from bench.scale.common import Measured, judge, options, run
+from bench.scale.common import Measured, compared_wakes, judge, options, run
 from bench.site import Site, fake_leshan, site
 
 ASLEEP: Final = """
@@ -76,20 +75,10 @@ async def _measure(arguments: argparse.Namespace, broken: list[str]) -> list[Mea
             ("created a second", arguments.endpoints / seconds, "/s"),
             ("requests, and the longest", f"{len(requests)}, {max(requests):.1f}", "s"),
             ("wakes without, and while they are created", f"{len(without):,} and {len(beside):,}", ""),
-            *_compared(without, beside, 0.5),
-            *_compared(without, beside, 0.99),
+            *compared_wakes(without, beside, 0.5, "while they are created"),
+            *compared_wakes(without, beside, 0.99, "while they are created"),
             ("longest wake while they are created", max(beside, default=0.0), "ms"),
         ]
-
-
-def _compared(without: list[float], beside: list[float], part: float) -> list[Measured]:
-    name = f"wake (webhook called) to request at Leshan, p{part * 100:.0f}"
-    first, second = share(without, part), share(beside, part) if beside else 0.0
-    return [
-        (f"{name}, without", first, "ms"),
-        (f"{name}, while they are created", second, "ms"),
-        (name, second / first, "x"),
-    ]
 
 
 async def _create(system: Site, requests: list[float]) -> dict[str, Any]:

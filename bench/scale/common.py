@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.telemetry import configure_logging
+from bench.measuring import share
 from bench.page import shown
 
 Measured = tuple[str, float | str, str]
@@ -43,6 +44,17 @@ def judge(broken: list[str]) -> None:
     print("\n".join(broken) or "all is as promised")
     if broken:
         sys.exit(1)
+
+
+def compared_wakes(without: list[float], beside: list[float], part: float, when: str) -> list[Measured]:
+    """Return a percentile of the delays of wakes in ms without and beside other work, and their ratio."""
+    name = f"wake (webhook called) to request at Leshan, p{part * 100:.0f}"
+    first, second = share(without, part), share(beside, part) if beside else 0.0
+    return [
+        (f"{name}, without", first, "ms"),
+        (f"{name}, {when}", second, "ms"),
+        (name, second / first, "x"),
+    ]
 
 
 async def never(_seconds: float) -> None:
