@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -164,6 +165,17 @@ class Device:
         """Reboot on a request before it is executed, after it without a response, or after the response."""
         self._behave({"path": path, "reboot": when, "bootMs": boot_ms, "times": times})
 
+    def set_firmware(self, **behavior: object) -> None:
+        """Set how it updates its firmware, as described in `leshan-server/README.md`: `fault="power_cut", times=1,
+        boot_ms=500`. Without arguments: normally."""
+        self._json("PUT", "/firmware", camel_case(behavior))
+
+    def firmware_counts(self) -> dict[str, Any]:
+        """Return what it did in firmware updates since its creation, over all reboots: `downloads`, `resumed`,
+        `pushed`, `updates`, `failures`, and `applied` by version."""
+        counts: dict[str, Any] = self.state()["firmware"]
+        return counts
+
     def behave(self) -> None:
         """Remove every configured refusal, delay, silence and reboot."""
         self._json("DELETE", "/behaviour")
@@ -278,6 +290,7 @@ def device_spec(
     formats: Iterable[str] | None = None,
     short_unsigned: bool = False,
     room: int = 1 << 20,
+    firmware: Mapping[str, object] | None = None,
     radio: Mapping[str, Any] | None = None,
 ) -> dict[str, object]:
     """Return the JSON that requests a device.
@@ -287,6 +300,7 @@ def device_spec(
         formats: names of the content formats that it registers; None for all that it supports.
         short_unsigned: whether unsigned integers in TLV have no sign and the minimum of bytes: 255 is 0xff.
         room: bytes of the largest firmware package that it accepts.
+        firmware: how it updates its firmware, as for `Device.set_firmware`.
         radio: the conditions of its radio (`{}`: perfect); None for no radio, it sends to its server directly.
     """
     return {
@@ -300,8 +314,14 @@ def device_spec(
         "formats": None if formats is None else sorted(formats),
         "shortUnsigned": short_unsigned,
         "room": room,
+        "firmware": camel_case(firmware or {}),
         "radio": None if radio is None else dict(radio),
     }
+
+
+def camel_case(fields: Mapping[str, object]) -> dict[str, object]:
+    """Return the fields with their names as in the devices' JSON: `boot_ms` is `bootMs`."""
+    return {re.sub("_(.)", lambda match: match[1].upper(), name): value for name, value in fields.items()}
 
 
 def _json(answer: httpx.Response) -> Any:

@@ -49,6 +49,7 @@ def leshan_m4_server(java: None) -> Iterator[LeshanServer]:
 
 @pytest.fixture(scope="session")
 def leshan_devices(java: None) -> Iterator[Devices]:
-    """Real LwM2M clients of any server: each gets its server at its creation."""
-    with launch.leshan_devices() as devices:
+    """Real LwM2M clients of any server: each gets its server at its creation. They accept a firmware package of
+    1 MiB."""
+    with launch.leshan_devices(max_body=1_114_112) as devices:
         yield devices

@@ -87,6 +87,8 @@ public final class ControlApi implements AutoCloseable {
         routes.get("/devices/{device}/behaviour", context -> json(context, device(context).behaviors().write()));
         routes.put("/devices/{device}/behaviour", this::setBehavior);
         routes.delete("/devices/{device}/behaviour", this::clearBehavior);
+        routes.get("/devices/{device}/firmware", context -> json(context, device(context).firmware().write()));
+        routes.put("/devices/{device}/firmware", this::setFirmware);
         routes.exception(NoSuchElementException.class, (error, context) -> refuse(context, 404, error));
         routes.exception(RuntimeException.class, (error, context) -> refuse(context, 400, error));
     }
@@ -185,6 +187,11 @@ public final class ControlApi implements AutoCloseable {
 
     private void clearBehavior(Context context) {
         device(context).behaviors().clear();
+        context.status(204);
+    }
+
+    private void setFirmware(Context context) throws Exception {
+        device(context).setFirmware(FirmwareBehavior.read(body(context)));
         context.status(204);
     }
 

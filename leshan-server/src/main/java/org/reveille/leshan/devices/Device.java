@@ -20,9 +20,10 @@ import org.reveille.leshan.json.Json;
  * reboots.
  */
 final class Device implements AutoCloseable {
-    /** Time for a response before the device reboots after it, and duration of a state of its firmware update. */
+    /** Time for a response before the device reboots after it. */
     private static final long STEP_MS = 100;
     private static final int TRIES_TO_REGISTER = 6;
+    private static final int FIRMWARE = 5;
 
     private final int id;
     private final DeviceSpec spec;
@@ -30,6 +31,7 @@ final class Device implements AutoCloseable {
     private final DatagramGate gate;
     private final ReceivedRequests received = new ReceivedRequests();
     private final Behaviors behaviors = new Behaviors();
+    private final FirmwareRecord firmware;
     private final Radio radio;
     private volatile Flash flash = Flash.FACTORY;
     private volatile long clockOffset;
@@ -42,6 +44,7 @@ final class Device implements AutoCloseable {
         this.spec = spec;
         this.shared = shared;
         this.gate = new DatagramGate(shared.protocol());
+        this.firmware = new FirmwareRecord(spec.firmware());
         this.radio = spec.radio() == null
                 ? null : new Radio(shared.sockets(), shared.protocol(), URI.create(spec.server()));
         if (radio != null) {
@@ -68,6 +71,19 @@ final class Device implements AutoCloseable {
 
     DatagramGate gate() {
         return gate;
+    }
+
+    FirmwareRecord firmware() {
+        return firmware;
+    }
+
+    /** Sets how it updates its firmware from now on. */
+    void setFirmware(FirmwareBehavior next) {
+        firmware.set(next);
+        if (spec.objects().contains(FIRMWARE)) {
+            set(new LwM2mPath(FIRMWARE, 0, Firmware.DELIVERY),
+                    Json.object().numberNode(next.delivery().ordinal()));
+        }
     }
 
     /**
@@ -145,6 +161,7 @@ final class Device implements AutoCloseable {
         json.put("port", stopped ? null : radio == null ? Integer.valueOf(booted.port()) : radio.outerPort());
         json.putArray("objects").add(1);
         spec.objects().forEach(json.withArray("objects")::add);
+        json.set("firmware", firmware.writeCounts());
         return json;
     }
 
@@ -230,14 +247,25 @@ final class Device implements AutoCloseable {
         }
 
         @Override
-        public void later(Runnable step) {
-            after(STEP_MS).execute(step);
+        public FirmwareRecord record() {
+            return firmware;
+        }
+
+        @Override
+        public void later(long millis, Runnable step) {
+            after(millis).execute(step);
         }
 
         @Override
         public void boot(Flash next) {
             flash = next;
-            reboot(STEP_MS);
+            reboot(firmware.behavior().bootMillis());
+        }
+
+        @Override
+        public void turnOff(Flash next) {
+            flash = next;
+            gate.setReception(DatagramGate.Reception.OFF);
         }
     }
 }

@@ -23,11 +23,13 @@ import org.eclipse.leshan.core.request.ContentFormat;
  * @param formats the content formats that it registers, or null for all that it reads and writes
  * @param shortUnsigned whether unsigned integers in TLV have no sign and the fewest bytes: 255 is 0xff
  * @param room bytes, the largest firmware package that it can store
+ * @param firmware how it updates its firmware
  * @param radio the settings of its radio, or null for none: then it sends to its server directly
  */
 record DeviceSpec(String name, String server, boolean queueMode, long lifetime, Set<Integer> objects,
         Map<String, String> attributes, DeviceCredentials credentials, boolean observes,
-        Set<ContentFormat> formats, boolean shortUnsigned, int room, JsonNode radio) {
+        Set<ContentFormat> formats, boolean shortUnsigned, int room,
+        FirmwareBehavior firmware, JsonNode radio) {
     private static final int ROOM = 1 << 20;
     /** Objects that every device has or that none can have. */
     private static final Set<Integer> RESERVED = Set.of(0, 2, 21);
@@ -53,6 +55,7 @@ record DeviceSpec(String name, String server, boolean queueMode, long lifetime, 
                 json.path("lifetime").asLong(86_400), objects(json, model), attributes, DeviceCredentials.read(json),
                 json.path("observes").asBoolean(true), formats(json), json.path("shortUnsigned").asBoolean(false),
                 json.path("room").asInt(ROOM),
+                json.hasNonNull("firmware") ? FirmwareBehavior.read(json.get("firmware")) : FirmwareBehavior.NORMAL,
                 json.hasNonNull("radio") ? json.get("radio") : null);
     }
 

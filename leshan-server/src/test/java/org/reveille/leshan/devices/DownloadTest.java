@@ -9,9 +9,13 @@ import java.io.OutputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.time.Duration;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -61,8 +65,36 @@ class DownloadTest {
         assertEquals(Download.TOO_LARGE, download("/", Duration.ofSeconds(10)).result());
     }
 
+    @Test
+    void anInterruptedDownloadIsResumedByItsRange() throws Exception {
+        byte[] whole = new byte[LIMIT];
+        new Random(1).nextBytes(whole);
+        List<String> ranges = new CopyOnWriteArrayList<>();
+        serve(exchange -> {
+            String range = exchange.getRequestHeaders().getFirst("Range");
+            ranges.add(range + " " + exchange.getRequestHeaders().getFirst("If-Range"));
+            int start = range == null ? 0 : Integer.parseInt(range.replaceAll("\\D", ""));
+            exchange.getResponseHeaders().set("ETag", "\"1\"");
+            exchange.getResponseHeaders().set("Content-Range", "bytes " + start + "-" + (LIMIT - 1) + "/" + LIMIT);
+            exchange.sendResponseHeaders(range == null ? 200 : 206, LIMIT - start);
+            exchange.getResponseBody().write(whole, start, LIMIT - start);
+            exchange.close();
+        });
+        AtomicInteger resumed = new AtomicInteger();
+        assertArrayEquals(whole, download("/", new Download.Plan(
+                LIMIT, Duration.ofSeconds(10), 1, true, resumed::incrementAndGet)).bytes());
+        assertEquals(List.of("null null", "bytes=500- \"1\""), ranges);
+        assertEquals(1, resumed.get());
+        assertEquals(Download.CONNECTION_LOST, download("/", new Download.Plan(
+                LIMIT, Duration.ofSeconds(10), 0, true, resumed::incrementAndGet)).result());
+    }
+
     private Download download(String path, Duration patience) throws Exception {
-        return Download.begin("http://127.0.0.1:" + http.getAddress().getPort() + path, LIMIT, patience)
+        return download(path, new Download.Plan(LIMIT, patience, 0, false, () -> { }));
+    }
+
+    private Download download(String path, Download.Plan plan) throws Exception {
+        return Download.begin("http://127.0.0.1:" + http.getAddress().getPort() + path, plan)
                 .get(5, TimeUnit.SECONDS);
     }
 
