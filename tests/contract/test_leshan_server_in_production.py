@@ -77,8 +77,8 @@ def error_of(answer: httpx.Response) -> tuple[int, str, str]:
         ("GET /event", None, (405, "METHOD_NOT_ALLOWED", "NOT_SENT")),
         ("GET /security/clients/errors", None, (404, "NOT_FOUND", "NOT_SENT")),
         ("PUT /security/clients", "{}", (400, "INVALID_REQUEST", "NOT_SENT")),
-        ("PUT /security/clients", "x" * 2_000_000, (413, "TOO_LARGE", "NOT_SENT")),
-        ("PUT /clients/errors/3442/0/110", "x" * 2_000_000, (413, "TOO_LARGE", "NOT_SENT")),
+        ("PUT /security/clients", "x" * 3_000_000, (413, "TOO_LARGE", "NOT_SENT")),
+        ("PUT /clients/errors/3442/0/110", "x" * 3_000_000, (413, "TOO_LARGE", "NOT_SENT")),
     ],
 )
 async def test_requests_that_were_not_sent(
@@ -101,7 +101,7 @@ async def test_errors_are_text_unless_json_is_accepted(rest: httpx.AsyncClient) 
 async def test_a_body_that_is_too_large_is_413_with_a_request_id_too(rest: httpx.AsyncClient, make: Made) -> None:
     device = await make("large")
     headers = {"Content-Type": "application/json", "Reveille-Request": "large/1"}
-    answer = await rest.put("/clients/large/3442/0/110", content="x" * 2_000_000, headers=headers)
+    answer = await rest.put("/clients/large/3442/0/110", content="x" * 3_000_000, headers=headers)
     assert error_of(answer) == (413, "TOO_LARGE", "NOT_SENT")
     assert await asyncio.to_thread(device.received) == []
 

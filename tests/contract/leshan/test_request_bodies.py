@@ -30,7 +30,7 @@ async def test_a_chunked_body_is_bounded(production_leshan: LeshanServer, our_le
     for server in (production_leshan, our_leshan):
         async with loopback.AsyncClient(timeout=60) as http:
             answer = await http.put(f"{server.url}{path}", content=chunks())
-            assert (answer.status_code, answer.text) == (413, "Too large: a body may have 1000000 bytes")
+            assert (answer.status_code, answer.text) == (413, "Too large: a body may have 2197152 bytes")
             # The connection is not reused, and the server continues.
             assert (await http.get(f"{server.url}/clients")).status_code == 200
 

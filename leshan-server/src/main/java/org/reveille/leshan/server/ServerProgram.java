@@ -58,7 +58,9 @@ public final class ServerProgram implements AutoCloseable {
             RegistrationRules rules) {
     }
 
-    private static final long LEAST_REQUEST_BYTES = 1_000_000;
+    /** The largest firmware package of the devices that this server is tested with. Writes have no limit in CoAP. */
+    private static final int LEAST_VALUE_BYTES = 1 << 20;
+    private static final int REST_OF_REQUEST_BYTES = 100_000;
     private static final Logger LOG = LoggerFactory.getLogger(ServerProgram.class);
 
     private final Health health = new Health();
@@ -149,10 +151,10 @@ public final class ServerProgram implements AutoCloseable {
     }
 
     /**
-     * Returns the maximum size of an HTTP request's body in bytes: a value of {@code maxBody} is sent as hex digits,
-     * within JSON.
+     * Returns the maximum size of an HTTP request's body in bytes: a value of {@code maxBody}, or of 1 MiB if that is
+     * more, is sent as hex digits, within JSON.
      */
     private static long maxRequest(int maxBody) {
-        return Math.max(LEAST_REQUEST_BYTES, 2L * maxBody + LEAST_REQUEST_BYTES / 10);
+        return 2L * Math.max(maxBody, LEAST_VALUE_BYTES) + REST_OF_REQUEST_BYTES;
     }
 }
