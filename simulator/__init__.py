@@ -8,6 +8,8 @@ clients.
 - as a process: :func:`run_simulator`
 - from outside: ``/sim`` (``control.py``)
 
+``firmware`` is the state machine of firmware updates, and ``firmware_behaviours`` has their failures.
+
 ``requests`` parses requests to Leshan, ``exchange`` brings them to a ``device`` and back, ``client`` carries them out
 on the device, ``fleet`` maintains registrations and presence, ``events`` publishes them, ``faults`` and ``wire`` break
 things.
@@ -16,6 +18,20 @@ things.
 from simulator.behaviours import Behaviour, Kind
 from simulator.config import Mode, SimulatorConfig
 from simulator.device import Device, Received
+from simulator.firmware_behaviours import Delivery, FirmwareBehaviour, FirmwareFault, Reports
 from simulator.simulator import Simulator, run_simulator
 
-__all__ = ["Behaviour", "Device", "Kind", "Mode", "Received", "Simulator", "SimulatorConfig", "run_simulator"]
+__all__ = [
+    "Behaviour",
+    "Delivery",
+    "Device",
+    "FirmwareBehaviour",
+    "FirmwareFault",
+    "Kind",
+    "Mode",
+    "Received",
+    "Reports",
+    "Simulator",
+    "SimulatorConfig",
+    "run_simulator",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from simulator import effects
+from simulator import effects, firmware
 from simulator.device import Device, Request
 from simulator.fleet import Fleet
 from simulator.models import Json
@@ -38,14 +38,18 @@ def _discover(_: Fleet, device: Device, request: Request) -> _Done:
 
 
 def _write(fleet: Fleet, device: Device, request: Request) -> _Done:
+    firmware.check_write(fleet, device, request)
     device.objects.write(request.path, request.nodes[0], replace=request.replace)
     effects.written(fleet, device, request.paths)
+    firmware.written(fleet, device, request)
     return 204, {}
 
 
 def _write_composite(fleet: Fleet, device: Device, request: Request) -> _Done:
+    firmware.check_write(fleet, device, request)
     device.objects.write_many(list(zip(request.paths, request.nodes, strict=True)))
     effects.written(fleet, device, request.paths)
+    firmware.written(fleet, device, request)
     return 204, {}
 
 

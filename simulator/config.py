@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
+from simulator.firmware_behaviours import NORMAL, FirmwareBehaviour
+
 Range = tuple[float, float]
 """A shortest and a longest time in seconds: each time is drawn between them, by the seed."""
 
@@ -47,6 +49,7 @@ class SimulatorConfig:
             None: no limit.
         max_body_bytes: a device answers REQUEST_ENTITY_TOO_LARGE(413) above it; None: no limit.
         objects: LwM2M objects that each device has.
+        firmware: how each device updates its firmware, until a command changes it.
         registration_attributes: further attributes of each registration, like ``{"at": "30"}``.
         heartbeat_seconds: of the event stream.
         received_kept: the number of newest requests that each device lists; it counts them all.
@@ -74,6 +77,7 @@ class SimulatorConfig:
     max_open_calls: int | None = None
     max_body_bytes: int | None = None
     objects: Sequence[int] = (1, 3, 5, 6, 3303, 3442)
+    firmware: FirmwareBehaviour = NORMAL
     registration_attributes: dict[str, str] = field(default_factory=dict)
     heartbeat_seconds: float = 10.0
     received_kept: int = 1_000

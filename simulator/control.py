@@ -12,6 +12,8 @@
 ``POST /sim/value?ep=``   ``{"path": .., "value": ..}``
 ``POST /sim/behaviour``   a behavior (``behaviours.py``) of ``?ep=NAME``, of each device without it, of the server with
                           ``?server=true``
+``POST /sim/firmware``    how ``?ep=NAME``, or each device, updates its firmware (``firmware_behaviours.py``);
+                       ``GET /sim/devices?ep=NAME`` has the counts, under ``firmware``
 ``DELETE /sim/behaviour`` removes the behaviors of ``?ep=NAME``, or of all devices and the server
 ``POST /sim/hang``     the server accepts and never answers ``/api``
 ``POST /sim/restart``  the server loses all registrations and delayed requests
@@ -34,6 +36,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from simulator.behaviours import Behaviour
+from simulator.firmware_behaviours import FirmwareBehaviour
 from simulator.leshan import SimulatedLeshan
 from simulator.models import Json
 from simulator.responses import Refused, ServerAnswer
@@ -146,6 +149,14 @@ def _behave(simulator: SimulatedLeshan, request: Request, body: Mapping[str, Any
     return {}
 
 
+def _set_firmware(simulator: SimulatedLeshan, request: Request, body: Mapping[str, Any]) -> Json:
+    behaviour = FirmwareBehaviour.from_json(body)
+    names = _names(simulator, request)
+    for name in names:
+        simulator.set_firmware(name, behaviour)
+    return {"devices": len(names)}
+
+
 def _behave_well(simulator: SimulatedLeshan, request: Request, _: Mapping[str, Any]) -> Json:
     simulator.behave_well(request.query_params.get("ep"))
     return {}
@@ -169,6 +180,7 @@ _VERBS: Final[Mapping[str, _Handler]] = {
     "notify": _notify,
     "send": _send,
     "value": _value,
+    "firmware": _set_firmware,
     "hang": _whole(lambda sim: sim.hang()),
     "restart": _whole(lambda sim: sim.restart()),
     "reset": _whole(lambda sim: sim.reset()),

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from simulator.behaviours import Behaviours
 from simulator.dice import Dice
+from simulator.firmware_behaviours import NORMAL, FirmwareRecord
 from simulator.models import MODELS, Json
 from simulator.nodes import Node, Path
 from simulator.objects import Objects, text
@@ -104,6 +105,7 @@ class Device:
     """A device with its registration and presence, and its received requests. Loop times are ``loop.time()``."""
 
     __slots__ = (
+        "_firmware",
         "awake",
         "awake_until",
         "behaviours",
@@ -111,9 +113,11 @@ class Device:
         "deaf",
         "delayed",
         "dice",
+        "firmware_behaviour",
         "max_open_calls",
         "name",
         "objects",
+        "off",
         "open_calls",
         "queue_mode",
         "received",
@@ -133,6 +137,11 @@ class Device:
         self.awake_until = 0.0
         self.deaf = False
         """Whether it receives nothing: asleep, down, or set so by a command; the server may not know."""
+        self.off = False
+        """Whether it is off: it receives and sends nothing until it registers again."""
+        self.firmware_behaviour = NORMAL
+        """The behavior that it has from the beginning."""
+        self._firmware: FirmwareRecord | None = None
         self.delayed: Delayed | None = None
         self.behaviours = Behaviours()
         self.received: deque[Received] = deque(maxlen=kept)
@@ -146,6 +155,13 @@ class Device:
     def callable(self) -> bool:
         """Return whether the server sends at once."""
         return self.awake or not self.queue_mode
+
+    @property
+    def firmware(self) -> FirmwareRecord:
+        """Its behavior in firmware updates, with counts; created at the first use: there may be 100,000 devices."""
+        if self._firmware is None:
+            self._firmware = FirmwareRecord(self.firmware_behaviour)
+        return self._firmware
 
     def arm(self, name: str, handle: asyncio.TimerHandle) -> None:
         """Set or replace one of its timers."""
@@ -191,6 +207,7 @@ class Device:
         self.received.clear()
         self.counters.clear()
         self.behaviours.clear()
+        self._firmware = None
         self.max_open_calls = self.open_calls
 
     def as_json(self) -> dict[str, Json]:
@@ -205,4 +222,5 @@ class Device:
             "counters": dict(self.counters),
             "openCalls": self.open_calls,
             "maxOpenCalls": self.max_open_calls,
+            "firmware": self.firmware.counts(),
         }

@@ -1,5 +1,5 @@
-"""Effects of EXECUTE and WRITE on a simulated device besides its response: reboot, firmware, the test object's
-features.
+"""Effects of EXECUTE and WRITE on a simulated device besides its response: reboot, the test object's features;
+``firmware`` has those of object 5.
 
 Changes of the registration happen right after the response, as with a real client.
 """
@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from simulator import firmware
 from simulator.device import Device, Request
 from simulator.dice import Dice
 from simulator.fleet import Fleet
@@ -27,12 +28,10 @@ def executed(fleet: Fleet, device: Device, request: Request) -> None:
 
 
 def written(fleet: Fleet, device: Device, paths: tuple[Path, ...]) -> None:
-    """Notify observers of the written paths, and apply the effects of a new lifetime or firmware address."""
+    """Notify observers of the written paths, and apply the effect of a new lifetime."""
     for path in paths:
         if path[:3] == (1, 0, 1):
             _after_answer(fleet.update, device)
-        if path == (5, 0, 1):
-            device.objects.put((5, 0, 3), "2" if device.objects.value(path) else "0")
         _after_answer(fleet.notify, device, path)
 
 
@@ -46,13 +45,6 @@ def _after_answer(act: Callable[..., Any], *arguments: Any) -> None:
 
 
 def _reboot(fleet: Fleet, device: Device, _: Request) -> None:
-    _after_answer(fleet.reboot, device)
-
-
-def _update_firmware(fleet: Fleet, device: Device, _: Request) -> None:
-    device.objects.put((5, 0, 3), "0")
-    device.objects.put((5, 0, 5), "1")
-    device.objects.put((3, 0, 3), f"1.0.{device.dice.below(1000)}")
     _after_answer(fleet.reboot, device)
 
 
@@ -105,7 +97,7 @@ _EXECUTE: Final[Mapping[tuple[int, int], Callable[[Fleet, Device, Request], None
     (3, 4): _reboot,
     (3, 5): _reboot,
     (3, 12): _reset_errors,
-    (5, 2): _update_firmware,
+    **firmware.EXECUTES,
     (3303, 5605): _reset_extremes,
     (_TEST_OBJECT, 0): _reset,
     (_TEST_OBJECT, 1): _randomize,

@@ -47,6 +47,8 @@ class Fleet:
         self._pristine = pristine_tree(config.objects)
         if 1 in self._pristine:
             self._pristine[1][0][1] = str(config.lifetime_seconds)
+        if 5 in self._pristine:
+            self._pristine[5][0][9] = config.firmware.delivery.code
         self.devices: dict[str, Device] = {}
         self.woken: Callable[[Device], None] = lambda _: None
 
@@ -64,6 +66,7 @@ class Fleet:
             objects=Objects(self._pristine),
             kept=config.received_kept,
         )
+        device.firmware_behaviour = config.firmware
         device.queue_mode = device.dice.share() < config.queue_mode_share if queue_mode is None else queue_mode
         self.devices[name] = device
         return device
@@ -84,7 +87,7 @@ class Fleet:
     def start(self, device: Device) -> None:
         """Start a device: its timers run again; an autonomous one wakes within ``start_within_seconds``."""
         if device.registration is not None:
-            self._arm(device, "lifetime", self._left(device), self._expire)
+            self.arm(device, "lifetime", self._left(device), self._expire)
         if device.awake:
             self._window_ended(device)
         if self._config.autonomous:
@@ -153,7 +156,22 @@ class Fleet:
         device.deaf = True
         device.disarm("wake")
         if self._config.reboot_seconds is not None:
-            self._arm(device, "wake", self._config.reboot_seconds, self.register)
+            self.arm(device, "wake", self._config.reboot_seconds, self.register)
+
+    @property
+    def reboot_seconds(self) -> float | None:
+        """Duration of a reboot; None: until a command registers the device."""
+        return self._config.reboot_seconds
+
+    def turn_off(self, device: Device, seconds: float | None) -> None:
+        """Take the device down without a deregistration; it loses its observations, and registers again after a time
+        (None: on command)."""
+        device.deaf = device.off = True
+        device.disarm("wake")
+        if device.registration is not None:
+            device.registration.observed.clear()
+        if seconds is not None:
+            self.arm(device, "wake", seconds, self.register)
 
     def forget_registrations(self) -> None:
         """Apply the effect of a restart of Leshan: all registrations and delayed requests are lost, without an
@@ -223,7 +241,7 @@ class Fleet:
     # --- internals
 
     def _contact(self, device: Device, cause: str) -> None:
-        device.deaf = False
+        device.deaf = device.off = False
         self._present(device, cause)
 
     def _present(self, device: Device, cause: str) -> None:
@@ -253,7 +271,7 @@ class Fleet:
         """Set the lifetime after a registration or update, send the delayed request, and schedule an autonomous
         device's next wake."""
         if "lifetime" not in device.timers:
-            self._arm(device, "lifetime", self._left(device), self._expire)
+            self.arm(device, "lifetime", self._left(device), self._expire)
         self.woken(device)
         if self._config.autonomous:
             device.disarm("wake")
@@ -268,7 +286,7 @@ class Fleet:
     def _expire(self, device: Device) -> None:
         left = self._left(device)
         if left > 0:
-            self._arm(device, "lifetime", left, self._expire)
+            self.arm(device, "lifetime", left, self._expire)
         elif self._config.autonomous and not device.deaf:
             self.update(device)
         else:
@@ -286,9 +304,12 @@ class Fleet:
             self.notify(device, _TEMPERATURE)
 
     def _arm_wake(self, device: Device, seconds: float) -> None:
-        self._arm(device, "wake", min(seconds, 0.8 * self._lifetime(device)), self._wake)
+        if not device.off:
+            self.arm(device, "wake", min(seconds, 0.8 * self._lifetime(device)), self._wake)
 
-    def _arm(self, device: Device, name: str, seconds: float, act: Callable[[Device], Any]) -> None:
+    def arm(self, device: Device, name: str, seconds: float, act: Callable[[Device], Any]) -> None:
+        """Set or replace one of a device's timers."""
+
         def fire() -> None:
             device.timers.pop(name, None)
             act(device)

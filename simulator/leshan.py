@@ -9,6 +9,7 @@ from simulator.config import Mode, SimulatorConfig
 from simulator.device import Device, Received
 from simulator.events import Events
 from simulator.exchange import Exchange
+from simulator.firmware_behaviours import NORMAL, FirmwareBehaviour
 from simulator.fleet import Fleet
 from simulator.models import Json
 from simulator.requests import read_path
@@ -118,6 +119,13 @@ class SimulatedLeshan:
         """Set how each device handles requests from now on."""
         for device in self.devices():
             device.behaviours.add(behaviour)
+
+    def set_firmware(self, name: str, behaviour: FirmwareBehaviour = NORMAL) -> None:
+        """Set how one device updates its firmware from now on. ``device(name).firmware`` counts what it did."""
+        device = self.device(name)
+        device.firmware.behave(behaviour)
+        if device.objects.value((5, 0, 9)) is not None:
+            device.objects.put((5, 0, 9), behaviour.delivery.code)
 
     def server_behaves(self, behaviour: Behaviour) -> None:
         """Set how the server (or a proxy before it) handles every request, those for a registration included.
