@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from simulator.behaviours import Behaviours
 from simulator.dice import Dice
-from simulator.firmware_behaviours import NORMAL, FirmwareRecord
+from simulator.firmware_behaviours import NORMAL, FirmwareBehaviour, FirmwareRecord
 from simulator.models import MODELS, Json
 from simulator.nodes import Node, Path
 from simulator.objects import Objects, text
@@ -163,6 +163,12 @@ class Device:
             self._firmware = FirmwareRecord(self.firmware_behaviour)
         return self._firmware
 
+    def set_firmware(self, behaviour: FirmwareBehaviour) -> None:
+        """Set how it updates its firmware from now on."""
+        self.firmware.behave(behaviour)
+        if self.objects.value((5, 0, 9)) is not None:
+            self.objects.put((5, 0, 9), behaviour.delivery.code)
+
     def arm(self, name: str, handle: asyncio.TimerHandle) -> None:
         """Set or replace one of its timers."""
         self.disarm(name)
@@ -207,7 +213,9 @@ class Device:
         self.received.clear()
         self.counters.clear()
         self.behaviours.clear()
-        self._firmware = None
+        if self._firmware is not None:
+            self.set_firmware(self.firmware_behaviour)
+            self._firmware = None
         self.max_open_calls = self.open_calls
 
     def as_json(self) -> dict[str, Json]:

@@ -122,10 +122,7 @@ class SimulatedLeshan:
 
     def set_firmware(self, name: str, behaviour: FirmwareBehaviour = NORMAL) -> None:
         """Set how one device updates its firmware from now on. ``device(name).firmware`` counts what it did."""
-        device = self.device(name)
-        device.firmware.behave(behaviour)
-        if device.objects.value((5, 0, 9)) is not None:
-            device.objects.put((5, 0, 9), behaviour.delivery.code)
+        self.device(name).set_firmware(behaviour)
 
     def server_behaves(self, behaviour: Behaviour) -> None:
         """Set how the server (or a proxy before it) handles every request, those for a registration included.

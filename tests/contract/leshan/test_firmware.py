@@ -357,3 +357,19 @@ async def test_a_device_that_disappears_is_back_on_command(make: Callable[..., U
     await one.comes_to(IDLE, UPDATED)
     assert one.read("/3/0/3") == "2.0.0"
     assert one.device.firmware_counts()["applied"] == {"2.0.0": 1}
+
+
+async def test_an_update_that_a_reboot_interrupts_is_not_applied_later(
+    make: Callable[..., Updated], packages: str
+) -> None:
+    one = make(firmware={"update_ms": 200})
+    for reboots in (True, False):
+        assert one.write(1, f"{packages}/good") == "CHANGED(204)"
+        await one.comes_to(DOWNLOADED, "0")
+        assert one.update() == "CHANGED(204)"
+        if reboots:
+            one.device.reboot(boot_ms=300)
+            assert one.state() == (IDLE, "0")
+    await one.comes_to(IDLE, UPDATED)
+    assert one.device.firmware_counts()["applied"] == {"2.0.0": 1}
+    assert one.device.state()["boots"] == 3

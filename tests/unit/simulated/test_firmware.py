@@ -310,6 +310,16 @@ async def test_the_behaviour_is_set_over_the_control_address(one: Updated) -> No
     assert (await ask(one.sim.url, "GET", "/sim/devices?ep=dev")).json["firmware"]["applied"] == {}
 
 
+async def test_a_reset_of_the_simulator_ends_behaviour_and_counts(one: Updated) -> None:
+    one.behave(delivery=Delivery.PULL)
+    await one.downloaded()
+    one.sim.reset()
+    assert one.sim.value("dev", "/5/0/9") == "2"
+    assert one.sim.device("dev").firmware.counts()["downloads"] == 0
+    assert one.state() == (DOWNLOADED, "0")
+    assert one.sim.device("dev").firmware.behaviour == FirmwareBehaviour()
+
+
 async def test_a_new_device_has_the_behaviour_of_the_settings() -> None:
     config = SimulatorConfig.manual("dev", firmware=FirmwareBehaviour(delivery=Delivery.PUSH))
     async with Simulator(config).serve() as sim:

@@ -36,6 +36,7 @@ final class Device implements AutoCloseable {
     private volatile Flash flash = Flash.FACTORY;
     private volatile long clockOffset;
     private volatile int boots;
+    private volatile Board board;
     private volatile BootedDevice booted;
     private volatile boolean stopped;
 
@@ -147,6 +148,7 @@ final class Device implements AutoCloseable {
      */
     CompletableFuture<UplinkResult> reboot(long bootMillis) {
         gate.setReception(DatagramGate.Reception.OFF);
+        board.stop();
         int port = booted.port();
         return CompletableFuture.runAsync(booted::close, after(0))
                 .thenRunAsync(() -> bootAgain(port), after(bootMillis))
@@ -180,7 +182,8 @@ final class Device implements AutoCloseable {
     private BootedDevice boot(int port) {
         boots++;
         String server = radio == null ? spec.server() : radio.uri().toString();
-        return BootedDevice.boot(spec, shared, server, gate, port, new Board(), this::receiver);
+        board = new Board();
+        return BootedDevice.boot(spec, shared, server, gate, port, board, this::receiver);
     }
 
     /** Boots with the same port, so that datagrams that are still on the way reach the device. */
@@ -234,8 +237,15 @@ final class Device implements AutoCloseable {
         gate.setReception(DatagramGate.Reception.ON);
     }
 
-    /** The device from the perspective of its firmware object. */
+    /** The device from the perspective of its firmware object, from one boot to the next. */
     private final class Board implements Firmware.Board {
+        private volatile boolean isStopped;
+
+        /** Drops all later steps. */
+        void stop() {
+            isStopped = true;
+        }
+
         @Override
         public Flash flash() {
             return flash;
@@ -253,7 +263,11 @@ final class Device implements AutoCloseable {
 
         @Override
         public void later(long millis, Runnable step) {
-            after(millis).execute(step);
+            after(millis).execute(() -> {
+                if (!isStopped) {
+                    step.run();
+                }
+            });
         }
 
         @Override
@@ -265,6 +279,7 @@ final class Device implements AutoCloseable {
         @Override
         public void turnOff(Flash next) {
             flash = next;
+            stop();
             gate.setReception(DatagramGate.Reception.OFF);
         }
     }

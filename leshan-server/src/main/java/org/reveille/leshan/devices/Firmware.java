@@ -50,7 +50,7 @@ final class Firmware extends StaticInstance {
         /** Returns the behavior and the counts. */
         FirmwareRecord record();
 
-        /** Runs a step after a time. */
+        /** Runs a step after a time, unless the device reboots before. */
         void later(long millis, Runnable step);
 
         /** Boots with another state. */
