@@ -12,6 +12,18 @@ from app.models.queries.api_tokens import (
     api_tokens,
 )
 from app.models.queries.audit import AuditEventView, audit_page
+from app.models.queries.campaigns import (
+    CampaignTargetView,
+    CampaignView,
+    campaign_by_id,
+    campaign_page,
+    campaign_target_of,
+    campaign_target_page,
+    campaign_targets_by_id,
+    campaigns_by_id,
+    due_campaigns,
+    operations_of_targets,
+)
 from app.models.queries.criteria import EndpointCriteria, OperationCriteria
 from app.models.queries.endpoints import (
     changes_to_online,
@@ -82,6 +94,8 @@ __all__ = [
     "ApiTokenView",
     "AuditEventView",
     "Bucket",
+    "CampaignTargetView",
+    "CampaignView",
     "EndpointCriteria",
     "EndpointView",
     "Expired",
@@ -109,9 +123,16 @@ __all__ = [
     "api_token_state",
     "api_tokens",
     "audit_page",
+    "campaign_by_id",
+    "campaign_page",
+    "campaign_target_of",
+    "campaign_target_page",
+    "campaign_targets_by_id",
+    "campaigns_by_id",
     "changes_to_online",
     "count_endpoints",
     "database_now",
+    "due_campaigns",
     "endpoint_by_id",
     "endpoint_by_name",
     "endpoint_keys",
@@ -141,6 +162,7 @@ __all__ = [
     "operation_seqs",
     "operations_by_id",
     "operations_by_seq",
+    "operations_of_targets",
     "pause_by_id",
     "pauses",
     "read_presences",
