@@ -89,8 +89,10 @@ class Campaign(Model):
     """The same work for many endpoints: a firmware update (``package_id``) or ``operations`` one after the other.
 
     Targets are numbered from 1 in the order of names while they are listed (``listed_up_to``, until ``listed_at``);
-    ``waves`` is as given, ``wave_ends`` the number of the last target of each. ``next_start_at`` limits the rate of
-    starts, ``due_at`` is when to look at the campaign next. Targets are counted by state.
+    ``waves`` is as given, ``wave_ends`` the number of the last target of each. ``wave_accepted`` is the last wave at
+    whose end the campaign stopped: to resume or approve it accepts the wave. FAILED and CANCELED targets that changed
+    up to ``retry_before`` begin again. ``next_start_at`` limits the rate of starts, ``due_at`` is when to look at the
+    campaign next. Targets are counted by state.
     """
 
     id = fields.BigIntField(primary_key=True, generated=False)
@@ -127,6 +129,7 @@ class Campaign(Model):
     finished_at: fields.Field[int | None] = InstantField(null=True)
     listed_up_to = fields.CharField(max_length=255, null=True)
     listed_at: fields.Field[int | None] = InstantField(null=True)
+    retry_before: fields.Field[int | None] = InstantField(null=True)
     next_start_at: fields.Field[int | None] = InstantField(null=True)
     due_at: fields.Field[int | None] = InstantField(null=True)
     waiting = fields.IntField(default=0)
@@ -145,7 +148,7 @@ class CampaignTarget(Model):
     """One endpoint of a campaign. ``number`` is its place in the order of starts; ``attempts`` counts its starts.
 
     ``work`` is the firmware update or, of a campaign of operations, the first operation of the newest attempt.
-    ``due_at`` is set when an operation of it has ended.
+    ``due_at`` is set when an operation of it has ended; of one that waits, it is when to try again to begin it.
     """
 
     id = fields.BigIntField(primary_key=True, generated=False)

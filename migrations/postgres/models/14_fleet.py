@@ -101,6 +101,7 @@ async def upgrade(db: BaseDBAsyncClient) -> str:
             finished_at BIGINT,
             listed_up_to VARCHAR(255),
             listed_at BIGINT,
+            retry_before BIGINT,
             next_start_at BIGINT,
             due_at BIGINT,
             waiting INT NOT NULL,
