@@ -241,12 +241,15 @@ class AdvanceCampaign(Command[bool]):
         row = campaign.row
         if listing_due(campaign):
             self.listed = await find_targets(campaign)
-        elif row.retry_before is not None:
+            return
+        if row.retry_before is not None:
             self.moved_to = CampaignTargetState.WAITING, None
             self.moved = await _to_retry(campaign, row.retry_before)
             if len(self.moved) < MOVED:
                 row.retry_before = None
-        elif not row.continuous and not row.waiting and not row.running:
+            if self.moved:
+                return
+        if not row.continuous and not row.waiting and not row.running:
             _complete(campaign)
         elif row.status is CampaignStatus.RUNNING and await _end_waves(campaign) and row.waiting:
             self.starts = await find_starts(campaign, row.ends[row.wave - 1])
