@@ -35,6 +35,12 @@ class Walk(StrEnum):
             SELECT id, created FROM operation_batch WHERE id > $1 ORDER BY id LIMIT {piece}
         ) b) q WHERE before < {rows}
     """
+    CAMPAIGNS = """
+        SELECT id AS key FROM (SELECT id, sum(targets) OVER (ORDER BY id) - targets AS before FROM (
+            SELECT id, waiting + running + succeeded + failed + canceled + skipped AS targets FROM campaign
+            WHERE id > $1 ORDER BY id LIMIT {piece}
+        ) c) q WHERE before < {rows}
+    """
 
 
 @dataclass(frozen=True, slots=True)

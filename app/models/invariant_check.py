@@ -17,6 +17,7 @@ from typing import Any, Final
 from app.domain.enums import DAY, HOUR, SECOND, Instant
 from app.models.database import reading_slowly
 from app.models.dialect import POSTGRES_NOW, for_sqlite, sqlite_now
+from app.models.fleet_invariants import FLEET_INVARIANTS
 from app.models.invariant import Invariant, Judge, Walk
 from app.models.invariants import INVARIANTS
 from app.models.ledger.rules import START_MARGIN
@@ -70,7 +71,7 @@ async def violations(
         checker = _Checker(reader, now, max_in_flight, aggregate_retention, recent_only)
         found = await checker.breaches(
             invariant
-            for invariant in (*INVARIANTS, *READING_INVARIANTS, *RULE_INVARIANTS)
+            for invariant in (*INVARIANTS, *READING_INVARIANTS, *RULE_INVARIANTS, *FLEET_INVARIANTS)
             if not (restored and invariant.of_lateness)
         )
         late = [invariant for invariant, violators in found.items() if invariant.of_lateness and violators]

@@ -41,7 +41,8 @@ def mutation(action: Action, id_: int) -> Command[int]:
 
 async def campaign_in(fleet: Fleet, status: CampaignStatus, *, begun: bool = True, **more: Any) -> int:
     """Return a campaign with a failed target, in a status; the only target that waits is in the second wave."""
-    name = f"c{fleet.updates}-{len(await fleet.world.rows('SELECT id FROM campaign'))}"
+    campaigns = await fleet.world.rows("SELECT id FROM campaign")
+    name = f"c{len(campaigns)}"
     waves = (Wave(75, approve=status is _S.WAITING_FOR_APPROVAL), Wave(25))
     if status is _S.COMPLETED:
         waves = (Wave(100),)
