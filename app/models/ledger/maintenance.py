@@ -13,6 +13,7 @@ from app.models.ledger.api_tokens import prune_tokens
 from app.models.ledger.audit import prune_audit
 from app.models.ledger.commands import Command, Phase
 from app.models.ledger.deletion import cancel_of_deleted
+from app.models.ledger.fleet_retention import prune_fleet
 from app.models.ledger.group import Group
 from app.models.ledger.isolation import isolated
 from app.models.ledger.leases import drop_held, end_attempt, give_up_held
@@ -164,6 +165,7 @@ class Prune(Command[bool]):
         self.more = False
         await self._find_operations(group, edge)
         await self._find_presences(group, edge)
+        self.more |= await prune_fleet(group)
         await self._find_endpoints(group, edge)
         await self._forget_receipts(group, "webhook_delivery", "id", group.now - DELIVERY_SPAN)
         await self._forget_receipts(group, "early_response", "request_id", group.now - EARLY_RESPONSE_SPAN)
