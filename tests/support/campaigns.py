@@ -55,7 +55,7 @@ class Fleet:
         return self.world.ledgers[0]
 
     async def register(self, names: Iterable[str], **more: Any) -> None:
-        facts = {"object_links": LINKS, "lifetime_seconds": 30_000_000, **more}
+        facts: dict[str, Any] = {"object_links": LINKS, "lifetime_seconds": 30_000_000, **more}
         events = [registered(name, f"r-{name}", self.updates, **facts) for name in names]
         for first in range(0, len(events), TOGETHER):
             await self.world.ingest(*events[first : first + TOGETHER])
@@ -117,7 +117,7 @@ class Fleet:
         """Let the devices for which something is queued send an update of their registration."""
         self.updates += 1
         rows = await self.world.rows("SELECT name FROM endpoint WHERE queued > 0 AND deleted_at IS NULL ORDER BY name")
-        facts = {"object_links": LINKS, "lifetime_seconds": 30_000_000}
+        facts: dict[str, Any] = {"object_links": LINKS, "lifetime_seconds": 30_000_000}
         events = [updated(row["name"], self.updates, f"r-{row['name']}", **facts) for row in rows]
         for first in range(0, len(events), TOGETHER):
             await self.world.ingest(*events[first : first + TOGETHER])

@@ -157,7 +157,7 @@ class CountingStore:
 
 async def test_no_transaction_of_a_large_campaign_has_more_than_a_thousand_rows(empty_world: LedgerWorld) -> None:
     store = CountingStore(open_store(empty_world.url, unsafe=True))
-    ledger = await empty_world.ledger(store)  # type: ignore[arg-type]
+    ledger = await empty_world.ledger(store)
     fleet = Fleet(empty_world)
     await fleet.register(names(2_000))
     store.transactions.clear()

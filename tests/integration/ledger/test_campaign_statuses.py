@@ -43,7 +43,7 @@ async def campaign_in(fleet: Fleet, status: CampaignStatus, *, begun: bool = Tru
     """Return a campaign with a failed target, in a status; the only target that waits is in the second wave."""
     campaigns = await fleet.world.rows("SELECT id FROM campaign")
     name = f"c{len(campaigns)}"
-    waves = (Wave(75, approve=status is _S.WAITING_FOR_APPROVAL), Wave(25))
+    waves: tuple[Wave, ...] = (Wave(75, approve=status is _S.WAITING_FOR_APPROVAL), Wave(25))
     if status is _S.COMPLETED:
         waves = (Wave(100),)
     facts: dict[str, Any] = {"waves": waves, "max_running": 3, **more}
@@ -99,7 +99,8 @@ async def test_every_mutation_in_every_status(world: LedgerWorld) -> None:
                 assert after["reason"] == ("a reason" if action in {Action.PAUSE, Action.CANCEL} else None)
                 assert after["due_at"] == fleet.world.now
                 assert fleet.world.published[-1] == "fleet"
-            await fleet.ledger.submit(CancelCampaign(id_, "", BY)) if (to or status) not in FINISHED else None
+            if (to or status) not in FINISHED:
+                await fleet.ledger.submit(CancelCampaign(id_, "", BY))
             await fleet.answer_all(id_)
 
 
@@ -142,7 +143,7 @@ async def test_every_action_of_the_campaign_itself(world: LedgerWorld) -> None:
 async def test_a_finished_campaign_does_nothing_more(world: LedgerWorld) -> None:
     fleet = await prepared(world)
     for status in FINISHED:
-        id_ = await campaign_in(fleet, status, **({"abort": Abort(30, 3)} if status is _S.ABORTED else {}))
+        id_ = await campaign_in(fleet, status, abort=Abort(30, 3) if status is _S.ABORTED else None)
         await fleet.answer_all(id_)
         before = await fleet.campaign(id_), await fleet.targets(id_)
         world.now = max(world.now, START) + 3_600 * SECOND
