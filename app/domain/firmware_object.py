@@ -62,7 +62,7 @@ class Reason(NamedEnum):
     WRONG_VERSION = auto()
 
 
-_SCHEMES: Final = {"coap": 0, "coaps": 1, "http": 2, "https": 3, "coap+tcp": 4, "coaps+tcp": 5}
+SCHEMES: Final = {"coap": 0, "coaps": 1, "http": 2, "https": 3, "coap+tcp": 4, "coaps+tcp": 5}
 """The values of Firmware Update Protocol Support, by the scheme of a URI."""
 
 PULL_ONLY, PUSH_ONLY, BOTH = range(3)
@@ -89,7 +89,7 @@ def choose_method(
     """
     pulls = delivery != PUSH_ONLY and uri is not None
     pushes = delivery != PULL_ONLY and can_push
-    understood = not protocols or uri is None or _SCHEMES.get(urlsplit(uri).scheme) in protocols
+    understood = not protocols or uri is None or SCHEMES.get(urlsplit(uri).scheme) in protocols
     if pushes and (wanted is FirmwareMethod.PUSH or is_small or not (pulls and understood)):
         return FirmwareMethod.PUSH
     if pulls and understood:

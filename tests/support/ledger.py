@@ -185,7 +185,7 @@ TABLES: Final = (
     *("transition", "presence_change", "reading", "reading_hour", "resource_state", "early_response", "ledger_counter"),
     *("campaign_change", "campaign_target", "campaign", "firmware_update", "firmware_package"),
     *("dispatch_pause", "observation", "observation_rule", "operation_batch", "operation", "endpoint"),
-    *("audit_event", "api_token"),
+    *("audit_event", "api_token", "firmware_package"),
 )
 """The ledger's tables, each before those that its rows refer to."""
 

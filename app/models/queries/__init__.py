@@ -42,6 +42,13 @@ from app.models.queries.endpoints import (
     resource_states,
     resource_values,
 )
+from app.models.queries.fleet import (
+    PackageView,
+    firmware_package_by_id,
+    firmware_packages,
+    firmware_packages_by_id,
+    stored_package_keys,
+)
 from app.models.queries.log import Expired, Piece, read_presences, read_resources, read_transitions
 from app.models.queries.many import exact_count, not_retried, operation_seqs
 from app.models.queries.observation_rules import (
@@ -106,6 +113,7 @@ __all__ = [
     "LogHead",
     "ObservationView",
     "OperationCriteria",
+    "PackageView",
     "Page",
     "PauseView",
     "Piece",
@@ -141,6 +149,9 @@ __all__ = [
     "endpoints_after",
     "endpoints_by_id",
     "exact_count",
+    "firmware_package_by_id",
+    "firmware_packages",
+    "firmware_packages_by_id",
     "heads_of",
     "latest_page",
     "leases",
@@ -177,6 +188,7 @@ __all__ = [
     "resource_states",
     "resource_values",
     "server_view",
+    "stored_package_keys",
     "transition_page",
     "transitions_by_seq",
     "waiting_endpoints",

@@ -9,6 +9,7 @@ from typing import Any
 import strawberry
 
 from app.authentication import Authenticator
+from app.fleet.package_store import FirmwareStorage
 from app.models.ledger import AuditEntry, Ledger
 from app.models.live import LiveLog
 from app.models.object_models import ObjectModelCache
@@ -28,6 +29,7 @@ class SchemaContext:
         defaults: defaults from the settings for omitted input fields.
         document_policy: which documents are executed, and which may be named by a hash.
         limiter: limits of each caller.
+        firmware: where uploaded firmware packages are stored, and the address from which devices download them.
         allowed_origins: origins of web pages that may access the API, over HTTP (CORS) and WebSocket.
         connection_init_timeout: maximum wait for ``connection_init`` on a WebSocket.
     """
@@ -39,6 +41,7 @@ class SchemaContext:
     defaults: Defaults = field(default_factory=Defaults)
     document_policy: DocumentPolicy = field(default_factory=DocumentPolicy)
     limiter: CallerLimiter = field(default_factory=CallerLimiter)
+    firmware: FirmwareStorage = field(default_factory=FirmwareStorage)
     allowed_origins: tuple[str, ...] = ()
     connection_init_timeout: timedelta = timedelta(seconds=10)
 

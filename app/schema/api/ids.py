@@ -11,6 +11,10 @@ OPERATION: Final = "DeviceOperation"
 ENDPOINT: Final = "Endpoint"
 RULE: Final = "ObservationRule"
 API_TOKEN: Final = "ApiToken"  # noqa: S105 - a type's name
+FIRMWARE_PACKAGE: Final = "FirmwarePackage"
+
+_NUMBERED: Final = frozenset({ENDPOINT, RULE, API_TOKEN, FIRMWARE_PACKAGE})
+"""Types whose keys are numbers."""
 
 
 class NoSuchId(ValueError):
@@ -37,6 +41,10 @@ def token_id(key: int) -> str:
     return global_id(API_TOKEN, key)
 
 
+def package_id(key: int) -> str:
+    return global_id(FIRMWARE_PACKAGE, key)
+
+
 def parse_id(text: str) -> tuple[str, str]:
     """Return the type name and the key that :func:`global_id` made a global id of.
 
@@ -49,7 +57,12 @@ def parse_id(text: str) -> tuple[str, str]:
         raise NoSuchId(f"Invalid global id {text[:100]!r}.") from None
     if type_name == OPERATION and _is_uuid(key):
         return type_name, key
-    if type_name in {ENDPOINT, RULE, API_TOKEN} and key.isascii() and key.isdigit() and len(key) <= 18:
+    if (
+        type_name in {ENDPOINT, RULE, API_TOKEN, FIRMWARE_PACKAGE}
+        and key.isascii()
+        and key.isdigit()
+        and len(key) <= 18
+    ):
         return type_name, key
     raise NoSuchId(f"Invalid global id {text[:100]!r}.")
 
@@ -67,6 +80,11 @@ def parse_rule_id(text: str) -> int:
 def parse_token_id(text: str) -> int:
     """Return the id of an API token's global id. Raises as :func:`_key_of` does."""
     return int(_key_of(text, API_TOKEN, "token", "an"))
+
+
+def parse_package_id(text: str) -> int:
+    """Return the id of a firmware package's global id. Raises as :func:`_key_of` does."""
+    return int(_key_of(text, FIRMWARE_PACKAGE, "package", "a"))
 
 
 def _key_of(text: str, expected: str, name: str, article: str) -> str:

@@ -312,3 +312,17 @@ class ObservationRuleInput:
     enabled: bool | None = strawberry.field(
         default=True, description="Whether the rule is in force; the observations of a disabled one are canceled."
     )
+
+
+@strawberry.input(description="A firmware package that devices download from another server.")
+class FirmwarePackageInput:
+    name: str = strawberry.field(description="Name, 1 to 255 characters.")
+    version: str = strawberry.field(
+        description="Version exactly as devices that run it report it (`/3/0/3`), 1 to 255 characters."
+    )
+    uri: str = strawberry.field(
+        description="Address from which devices download it: coap, coaps, http, https, coap+tcp or coaps+tcp, at most "
+        "255 bytes."
+    )
+    size: BigInt | None = strawberry.field(default=None, description="Size in bytes, if it is known.")
+    sha256: str | None = strawberry.field(default=None, description="SHA-256 as 64 hex digits, if it is known.")

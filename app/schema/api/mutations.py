@@ -21,6 +21,7 @@ from app.schema.api.context import Info, RequestContext
 from app.schema.api.dispatch_control import DispatchMutation
 from app.schema.api.endpoint_mutations import EndpointMutation, known_endpoint
 from app.schema.api.fields import mutation
+from app.schema.api.firmware_packages import FirmwarePackageMutation
 from app.schema.api.ids import NoSuchId, operation_id, parse_operation_id
 from app.schema.api.input_validation import new_operation
 from app.schema.api.inputs import CreateDeviceOperationInput
@@ -46,7 +47,14 @@ TURN: Final = 50
     description="Mutations, which require the role OPERATOR, those of access ADMIN: without it, the error is "
     "FORBIDDEN. Each is written to the audit."
 )
-class Mutation(DispatchMutation, OperationBatchMutation, EndpointMutation, ObservationRuleMutation, AccessMutation):
+class Mutation(
+    DispatchMutation,
+    OperationBatchMutation,
+    EndpointMutation,
+    ObservationRuleMutation,
+    FirmwarePackageMutation,
+    AccessMutation,
+):
     @mutation(
         "Create an operation with status QUEUED. NOT_FOUND if the endpoint does not exist, CONFLICT if the idempotency "
         "key was used with another input, LIMIT_EXCEEDED if the endpoint's queue is full.",

@@ -14,6 +14,7 @@ from app.models.queries import (
     endpoint_by_id,
     endpoint_by_name,
     endpoint_page,
+    firmware_package_by_id,
     observation_rule_by_id,
     operation_counts,
 )
@@ -24,7 +25,8 @@ from app.schema.api.context import Info
 from app.schema.api.dispatch_control import DispatchQuery
 from app.schema.api.fields import check_role, resolved
 from app.schema.api.filters import endpoint_criteria, operation_criteria
-from app.schema.api.ids import API_TOKEN, OPERATION, RULE, NoSuchId, parse_id
+from app.schema.api.firmware_packages import FirmwarePackageQuery
+from app.schema.api.ids import API_TOKEN, FIRMWARE_PACKAGE, OPERATION, RULE, NoSuchId, parse_id
 from app.schema.api.inputs import DeviceOperationFilter, EndpointFilter
 from app.schema.api.observation_rules import ObservationRuleQuery
 from app.schema.api.readings import ReadingQuery
@@ -41,6 +43,7 @@ from app.schema.api.types.device import (
     operation_connection,
     operation_of,
 )
+from app.schema.api.types.firmware_package import package_of
 from app.schema.api.types.node import Node
 from app.schema.api.types.observation import rule_of
 from app.schema.limits import DEFAULT_PAGE, page_size
@@ -51,10 +54,10 @@ from app.security import Role
     description="Queries. Each field is nullable: one that fails is null, with an error, and does not affect the "
     "others."
 )
-class Query(DispatchQuery, ObservationRuleQuery, ReadingQuery, AccessQuery):
+class Query(DispatchQuery, ObservationRuleQuery, ReadingQuery, FirmwarePackageQuery, AccessQuery):
     @resolved(
-        "Endpoint, operation, observation rule or, for the role ADMIN, API token with this global id; null if there is "
-        "none."
+        "Endpoint, operation, observation rule, firmware package or, for the role ADMIN, API token with this global "
+        "id; null if there is none."
     )
     async def node(
         self,
@@ -73,6 +76,9 @@ class Query(DispatchQuery, ObservationRuleQuery, ReadingQuery, AccessQuery):
         if type_name == RULE:
             rule = await observation_rule_by_id(int(key))
             return rule_of(rule) if rule else None
+        if type_name == FIRMWARE_PACKAGE:
+            package = await firmware_package_by_id(int(key))
+            return package_of(package, info.context.services.firmware.url) if package else None
         if type_name == API_TOKEN:
             check_role(info.context.viewer, Role.ADMIN)
             token = await api_token_by_id(int(key))

@@ -74,7 +74,7 @@ async def upgrade(db: BaseDBAsyncClient) -> str:
         CREATE UNIQUE INDEX IF NOT EXISTS uq_firmware_update_open ON firmware_update (endpoint_id)
             WHERE finished_at IS NULL;
         CREATE INDEX IF NOT EXISTS ix_firmware_update_endpoint ON firmware_update (endpoint_id, id);
-        CREATE INDEX IF NOT EXISTS ix_firmware_update_package ON firmware_update (package_id, id);
+        CREATE INDEX IF NOT EXISTS ix_firmware_update_package ON firmware_update (package_id, finished_at);
         CREATE INDEX IF NOT EXISTS ix_firmware_update_finished ON firmware_update (finished_at)
             WHERE finished_at IS NOT NULL;
         CREATE TABLE IF NOT EXISTS campaign (
@@ -127,6 +127,7 @@ async def upgrade(db: BaseDBAsyncClient) -> str:
         );
         CREATE INDEX IF NOT EXISTS ix_campaign_due ON campaign (due_at) WHERE due_at IS NOT NULL;
         CREATE INDEX IF NOT EXISTS ix_campaign_status ON campaign (status, id);
+        CREATE INDEX IF NOT EXISTS ix_campaign_package ON campaign (package_id) WHERE package_id IS NOT NULL;
         CREATE TABLE IF NOT EXISTS campaign_target (
             id BIGINT NOT NULL PRIMARY KEY,
             campaign_id BIGINT NOT NULL REFERENCES campaign (id) ON DELETE CASCADE,

@@ -39,6 +39,8 @@ FIELDS: Final = {
     "createObservationRule": '(input: { name: "", filter: {}, paths: ["/3/0/0"] }) { id }',
     "updateObservationRule": f"({NO_RULE}, {RULE}) {{ id }}",
     "deleteObservationRule": f"({NO_RULE})",
+    "createFirmwarePackage": '(input: { name: "", version: "1", uri: "coap://h/f" }) { id }',
+    "deleteFirmwarePackage": '(id: "none")',
     "createApiToken": '(name: "", role: ADMIN) { secret }',
     "revokeApiToken": '(id: "none") { id }',
 }
