@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import re
 from enum import Enum, auto
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, cast
 
@@ -57,6 +58,8 @@ SILENT_SECONDS: Final = 1.0
 """After this long without a request, a connection is closed in favor of a new one if the limit is reached."""
 
 HEALTH: Final = (b"/health/", b"/metrics")
+LONG_BODY: Final = "reveille.long_body"
+"""ASGI extension of requests to ``/firmware``: a call lets :data:`BODY_SECONDS` limit only the pauses of a body."""
 
 _SLICE: Final = 16 * 1024
 _END: Final = b"\r\n\r\n"
@@ -121,7 +124,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._held = self._searched = self._discarded = 0
         self._length = self._received = self._body = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._is_idle = self._is_surplus = self._has_overrun = False
+        self._is_idle = self._is_surplus = self._has_overrun = self._is_long = False
         self._refusal: tuple[int, str] | None = None
 
     # --- called by asyncio
@@ -144,7 +147,7 @@ class HttpProtocol(HttpToolsProtocol):
             if self._discarded > MAX_DISCARDED:
                 self.transport.abort()
             return
-        if self._is_idle:
+        if self._is_idle or self._is_long:
             self._is_idle = False
             self._stop_timer()
         self._buffer += data
@@ -251,7 +254,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._refusal = self._refusal_of_head()
         if self._refusal is not None:
             return
-        before = self.cycle
+        before, self._is_long = self.cycle, False
+        if self.url.startswith(b"/firmware"):
+            self.scope["extensions"] = {LONG_BODY: partial(setattr, self, "_is_long", True)}
         super().on_headers_complete()
         if self.cycle is before:
             return  # an upgrade to WebSocket
@@ -378,7 +383,9 @@ class HttpProtocol(HttpToolsProtocol):
         """Handle a timeout: the head or the body took too long, or no bytes arrived at all."""
         if self.transport.is_closing():
             return
-        if self._phase is _Phase.HEAD and not self._buffer:
+        if self._is_long and self.flow.read_paused:  # the application is slow, not the client
+            self._start_timer()
+        elif self._phase is _Phase.HEAD and not self._buffer:
             self._enter(_Phase.CLOSED)
             self.transport.close()
         else:

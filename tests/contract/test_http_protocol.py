@@ -17,7 +17,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from app import http_protocol
-from app.http_protocol import MAX_DISCARDED, MAX_FIELDS, MAX_FRAMING, MAX_HEAD, MAX_PIPELINED, RESERVE
+from app.http_protocol import LONG_BODY, MAX_DISCARDED, MAX_FIELDS, MAX_FRAMING, MAX_HEAD, MAX_PIPELINED, RESERVE
 from app.serving import listen, serving
 from tests.support.waiting import BOUND, eventually
 
@@ -50,6 +50,10 @@ class App:
             raise
         return PlainTextResponse(f"{len(body)} {','.join(request.headers.keys())}")
 
+    async def receive(self, request: Request) -> Response:
+        request.scope["extensions"][LONG_BODY]()
+        return await self.read(request)
+
     async def wait(self, request: Request) -> Response:
         self.served += 1
         await self.may_end.wait()
@@ -68,6 +72,7 @@ class App:
             Route("/name", self.name),
             Route("/health/live", self.name),
             Route("/read", self.read, methods=["POST"]),
+            Route("/firmware", self.receive, methods=["POST"]),
             Route("/wait", self.wait),
             Route("/refuse", self.refuse, methods=["POST"]),
             WebSocketRoute("/socket", self.socket),
@@ -345,6 +350,18 @@ async def test_a_body_that_is_not_complete_in_time_is_408(monkeypatch: pytest.Mo
         assert await is_closed(reader)
         async with asyncio.timeout(BOUND):
             await one.app.broken_off.wait()
+
+
+async def test_a_permitted_long_body_is_limited_in_its_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "BODY_SECONDS", 0.5)
+    async with server() as one:
+        reader, writer = await one.connect(b"POST /firmware HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
+        for _ in range(9):
+            await asyncio.sleep(0.1)
+            writer.write(b"a")
+        assert (await response(reader)).startswith(b"200 OK|9 ")
+        writer.write(b"POST /firmware HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\na")
+        assert (await response(reader)).startswith(b"408 ")
 
 
 async def test_a_body_that_is_incomplete_soon_after_the_shutdown_is_503(
