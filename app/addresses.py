@@ -1,5 +1,5 @@
-"""Addresses of the database and of Redis. PostgreSQL with standbys, Redis Sentinel and Redis Cluster have several
-hosts."""
+"""Addresses of the database, of Redis, and of firmware packages. PostgreSQL with standbys, Redis Sentinel and Redis
+Cluster have several hosts."""
 
 from __future__ import annotations
 
@@ -41,6 +41,29 @@ def check_redis_url(url: str) -> str:
     _scheme(url, _REDIS_SCHEMES)
     redis_address(url)
     return url
+
+
+MAX_FIRMWARE_URL: Final = 189
+"""Maximum bytes: a package's address is 66 bytes longer, and a device's Package URI has 255."""
+_BUCKET: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[A-Za-z0-9._/-]*)?")
+
+
+def check_firmware_store(text: str) -> str:
+    """Return the store's address, or raise ValueError with the expected value."""
+    if "://" in text and not _BUCKET.fullmatch(text):
+        raise ValueError("expected the path of a directory, or s3://BUCKET/PREFIX")
+    return text
+
+
+def check_firmware_url(url: str) -> str:
+    """Return the address without a slash at its end, or raise ValueError with the expected value."""
+    parts = urlsplit(url)
+    check_port(parts)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("expected http://HOST.. or https://HOST.. without query and fragment")
+    if not re.fullmatch(rf"[!-~]{{1,{MAX_FIRMWARE_URL}}}", url):
+        raise ValueError(f"expected at most {MAX_FIRMWARE_URL} ASCII characters: a device's Package URI has 255 bytes")
+    return url.rstrip("/")
 
 
 def _scheme(url: str, allowed: Iterable[str]) -> str:

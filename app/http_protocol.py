@@ -256,7 +256,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         before, self._is_long = self.cycle, False
         if self.url.startswith(b"/firmware"):
-            self.scope["extensions"] = {LONG_BODY: partial(setattr, self, "_is_long", True)}
+            self.scope["extensions"] = cast(Any, {LONG_BODY: partial(setattr, self, "_is_long", True)})
         super().on_headers_complete()
         if self.cycle is before:
             return  # an upgrade to WebSocket

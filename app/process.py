@@ -15,8 +15,10 @@ import structlog
 from app.authentication import ApiTokenCache, Authenticator
 from app.authentication.authenticator import host_time
 from app.bus import Bus, Channel, open_bus
+from app.command_error import CommandError
 from app.dispatcher.verdict import judge
 from app.domain.enums import DAY, SECOND, Instant
+from app.fleet.package_store import FirmwareStorage, StorageFailed, open_package_store
 from app.gauges import Gauges
 from app.health import DATABASE_SECONDS, Health
 from app.ingest.event_ingestor import EventIngestor
@@ -84,6 +86,22 @@ def rules_of(settings: Settings) -> Rules:
         audit_retention=settings.audit_retention * DAY,
         honours_at=settings.leshan_notifications_wake,
     )
+
+
+def firmware_storage(settings: Settings) -> FirmwareStorage:
+    """Return the storage of uploaded firmware packages.
+
+    Raises:
+        CommandError: it cannot be used.
+    """
+    try:
+        store = open_package_store(settings.firmware_store) if settings.firmware_store else None
+    except ModuleNotFoundError:
+        message = "REVEILLE_FIRMWARE_STORE: s3:// needs the package obstore; install Reveille with the extra `s3`"
+        raise CommandError(message, 2) from None
+    except (OSError, StorageFailed) as error:
+        raise CommandError(f"REVEILLE_FIRMWARE_STORE: {error}", 2) from None
+    return FirmwareStorage(store, settings.firmware_url, settings.firmware_max_size)
 
 
 Start = Callable[[Coroutine[Any, Any, None]], None]

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app.addresses import check_database_url, check_port, check_redis_url
+from app.addresses import check_database_url, check_firmware_store, check_firmware_url, check_port, check_redis_url
 from app.domain.values import MAX_OPAQUE_BYTES
 from app.secret_settings import (
     SECRETS,
@@ -191,6 +191,21 @@ class Settings(BaseSettings):
         2_000, ge=0, description="Maximum open subscriptions of a credential at one API process; 0: no limit"
     )
     max_queued: int = Field(10_000, ge=0, description="Maximum QUEUED operations of an endpoint; 0: no limit")
+    firmware_store: Annotated[str, AfterValidator(check_firmware_store)] | None = Field(
+        None,
+        description="Store of uploaded firmware packages: a directory, or `s3://BUCKET/PREFIX` (needs the extra `s3`); "
+        "without it, nothing can be uploaded",
+    )
+    firmware_url: Annotated[str, AfterValidator(check_firmware_url)] | None = Field(
+        None, description="Address at which devices reach this API to download uploaded packages: `http://HOST:PORT`"
+    )
+    firmware_max_size: int = Field(268_435_456, ge=1, le=2**40, description="Maximum bytes of an uploaded package")
+    firmware_max_push: int = Field(
+        MAX_OPAQUE_BYTES,
+        ge=0,
+        le=MAX_OPAQUE_BYTES,
+        description="Maximum bytes of a package that is written to a device (method PUSH); 0: none is",
+    )
     retention: int = Field(90, ge=1, le=36_500, description="Days to keep ended operations and their transitions")
     reading_retention: int = Field(
         30, ge=1, le=36_500, description="Days to keep readings; each day is a partition on PostgreSQL"

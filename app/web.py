@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
+import structlog
+from starlette.requests import Request
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -13,22 +16,31 @@ from starlette.types import ASGIApp
 from app.authentication import Authenticator
 from app.bus import Channel
 from app.command_error import CommandError
+from app.fleet.package_store import FirmwareStorage, StorageFailed
 from app.http_app import application
+from app.http_protocol import LONG_BODY
 from app.leshan.webhook import EVENTS
 from app.models.live import LiveLog
-from app.process import Components
+from app.models.queries import ReadUnavailable, stored_package_keys
+from app.process import Components, background, firmware_storage
 from app.resources import folder
 from app.schema.api.context import SchemaContext
 from app.schema.api.input_validation import Defaults
 from app.schema.caller_limits import CallerLimiter
 from app.schema.limits import CallerLimits
 from app.schema.transport.export import export_routes
+from app.schema.transport.firmware_download import download_route
+from app.schema.transport.firmware_upload import upload_route
 from app.schema.transport.graphiql import ADDRESS as GRAPHIQL_ADDRESS
 from app.schema.transport.graphiql import FILES as GRAPHIQL_FILES
 from app.schema.transport.http import graphql_routes
 from app.schema.trusted_documents import DocumentPolicy, InvalidDocuments, document_policy
 from app.settings import Settings
 
+log = structlog.get_logger(__name__)
+
+ORPHAN_INTERVAL: Final = 3_600.0
+"""Seconds between two deletions of contents that no package has."""
 PAGE: Final = folder("static/page", "frontend-examples/plain-html")
 
 
@@ -36,6 +48,7 @@ PAGE: Final = folder("static/page", "frontend-examples/plain-html")
 async def api_routes(components: Components) -> AsyncIterator[list[BaseRoute]]:
     """Yield GraphQL's routes, with the process's one reader of the log running."""
     settings = components.settings
+    firmware = firmware_storage(settings)
     with components.bus.subscribe(Channel.CHANGED) as changed:
         live = LiveLog(changed.wait, outage=components.ledger.outage)
         await live.start()
@@ -48,12 +61,31 @@ async def api_routes(components: Components) -> AsyncIterator[list[BaseRoute]]:
             document_policy=_document_policy(settings),
             defaults=Defaults(settings.leshan_timeout, settings.max_attempts, settings.max_opaque),
             limiter=CallerLimiter(_caller_limits(settings)),
+            firmware=firmware,
             allowed_origins=settings.allowed_origins,
         )
         try:
-            yield [*graphql_routes(context), *export_routes(context)]
+            async with background(components.ended) as start:
+                start(_delete_orphans(firmware))
+                packages = upload_route(context, _permit_long_body), download_route(context)
+                yield [*graphql_routes(context), *export_routes(context), *packages]
         finally:
             await live.close()
+
+
+async def _delete_orphans(firmware: FirmwareStorage) -> None:
+    """Delete contents of packages that were broken off by the end of a process, at the start and every hour."""
+    while True:
+        try:
+            if deleted := await firmware.delete_orphans(stored_package_keys):
+                log.info("package_orphans_deleted", contents=deleted)
+        except (StorageFailed, ReadUnavailable) as error:
+            log.warning("package_orphans_not_deleted", error=str(error))
+        await asyncio.sleep(ORPHAN_INTERVAL)
+
+
+def _permit_long_body(request: Request) -> None:
+    request.scope["extensions"][LONG_BODY]()
 
 
 def _document_policy(settings: Settings) -> DocumentPolicy:

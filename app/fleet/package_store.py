@@ -115,7 +115,7 @@ def open_package_store(address: str) -> PackageStore:
 
         parts = urlsplit(address)
         return S3Store(parts.netloc, parts.path.strip("/"))
-    return DirectoryStore(Path(address.removeprefix("file://")))
+    return DirectoryStore(Path(address))
 
 
 class DirectoryStore:

@@ -54,9 +54,12 @@ class Package(Protocol):
 def package_uri(package: Package, base: str | None) -> str | None:
     """Return the address from which devices download a package: its own or, if it was uploaded, one of Reveille below
     ``base`` (REVEILLE_FIRMWARE_URL); None if there is no ``base``."""
-    if package.uri is not None or base is None:
-        return package.uri
-    return f"{base}/firmware/{package.id}?key={package.key}"
+    return package.uri or uploaded_uri(package.id, package.key, base)
+
+
+def uploaded_uri(id_: int, key: str, base: str | None) -> str | None:
+    """Return the address from which devices download an uploaded package: at most 66 bytes longer than ``base``."""
+    return None if base is None else f"{base}/firmware/{id_}?key={key}"
 
 
 @dataclass(slots=True)

@@ -21,18 +21,21 @@ CHUNK: Final = 256 * 1024
 """Bytes of one request for content: a slow device keeps no connection to the store open."""
 REQUEST_SECONDS: Final = 60
 RETRY_SECONDS: Final = 20
+MAX_DETAIL: Final = 300
+"""Maximum length of an error's text, which contains the store's response."""
 
 
 class S3Store:
     """Objects named by their keys below a prefix. An upload becomes an object when all of its parts are complete."""
 
     def __init__(self, bucket: str, prefix: str) -> None:
-        self._bucket = Bucket(
-            bucket,
-            prefix=prefix or None,
-            client_options={"timeout": timedelta(seconds=REQUEST_SECONDS)},
-            retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=RETRY_SECONDS)},
-        )
+        with _failures():
+            self._bucket = Bucket(
+                bucket,
+                prefix=prefix or None,
+                client_options={"timeout": timedelta(seconds=REQUEST_SECONDS), "allow_http": True},
+                retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=RETRY_SECONDS)},
+            )
 
     async def write(self, key: str, content: AsyncIterator[bytes]) -> None:
         with _failures():
@@ -66,8 +69,8 @@ class S3Store:
 
 @contextlib.contextmanager
 def _failures() -> Iterator[None]:
-    """Raise an error of the store as StorageFailed, without the addresses and documents in its text."""
+    """Raise an error of the store as StorageFailed."""
     try:
         yield
     except BaseError as error:
-        raise StorageFailed(f"S3: {type(error).__name__}") from error
+        raise StorageFailed(" ".join(str(error).split())[:MAX_DETAIL]) from error

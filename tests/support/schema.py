@@ -19,6 +19,8 @@ from app.models.live import LiveLog
 from app.models.object_models import ObjectModelCache
 from app.schema.api.context import SchemaContext
 from app.schema.transport.export import export_routes
+from app.schema.transport.firmware_download import download_route
+from app.schema.transport.firmware_upload import upload_route
 from app.schema.transport.http import graphql_routes
 from app.security import Access, Role
 from tests.support.ledger import LedgerWorld
@@ -40,7 +42,8 @@ def app_of(world: LedgerWorld, live: LiveLog, **settings: Any) -> Starlette:
     authenticator = Authenticator(ACCESSES, tokens=ApiTokenCache(world.ledgers[0], host_time))
     parts: dict[str, Any] = {"authenticator": authenticator, "object_models": ObjectModelCache(1), **settings}
     context = SchemaContext(ledger=world.ledgers[0], live=live, **parts)
-    return Starlette(routes=[*graphql_routes(context), *export_routes(context)])
+    firmware = upload_route(context, lambda _request: None), download_route(context)
+    return Starlette(routes=[*graphql_routes(context), *export_routes(context), *firmware])
 
 
 @asynccontextmanager

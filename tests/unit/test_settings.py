@@ -63,7 +63,10 @@ def test_every_form_is_read(clean_environment: pytest.MonkeyPatch) -> None:
         HOST="0.0.0.0",
         ALLOWED_ORIGINS="https://a.example.org, https://b.example.org",
         WEBHOOK_SECRET=SECRET,
+        FIRMWARE_STORE="s3://bucket/prefix",
+        FIRMWARE_URL="http://[2001:db8::1]:8000/",
     )
+    assert settings.firmware_url == "http://[2001:db8::1]:8000"
     assert settings.leshan_url == "https://leshan.example.org/lwm2m"
     assert settings.leshan_headers == {"Authorization": "Bearer x"}
     assert settings.leshan_events is LeshanEvents.STREAM
@@ -75,6 +78,12 @@ def test_every_form_is_read(clean_environment: pytest.MonkeyPatch) -> None:
     ("name", "value", "says"),
     [
         ("DATABASE_URL", "mysql://joe:hush@db/reveille", "expected sqlite://"),
+        ("FIRMWARE_STORE", "s3://", "expected the path of a directory, or s3://"),
+        ("FIRMWARE_STORE", "gs://bucket", "expected the path of a directory, or s3://"),
+        ("FIRMWARE_URL", "coap://host", "expected http://HOST"),
+        ("FIRMWARE_URL", "http://host/?a=b", "expected http://HOST"),
+        ("FIRMWARE_URL", "http://host/" + "x" * 178, "expected at most 189 ASCII characters"),
+        ("FIRMWARE_MAX_PUSH", "1048577", "less than or equal to 1048576"),
         ("DATABASE_URL", "sqlite://", "expected a file"),
         ("DATABASE_URL", "sqlite:///", "expected a file"),
         ("DATABASE_URL", "sqlite://:memory:", "an in-memory database is not supported"),

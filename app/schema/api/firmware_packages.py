@@ -1,5 +1,5 @@
 """GraphQL fields of firmware packages: list, create by address, delete. An upload creates one by
-``app/schema/transport/firmware.py``."""
+``app/schema/transport/firmware_upload.py``."""
 
 from __future__ import annotations
 

@@ -19,7 +19,6 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from app.authentication import AuthenticationUnavailable
 from app.domain.enums import Instant
 from app.domain.object_models import resource_model
 from app.domain.paths import LwM2mPath
@@ -40,7 +39,7 @@ from app.schema.api.checks import checked_prefix, plain_text
 from app.schema.api.context import SchemaContext
 from app.schema.api.scalars import read_datetime, write_datetime
 from app.schema.errors import ApiError, Code, bad_input, over_limit
-from app.security import bearer_token
+from app.schema.transport.plain_http import authenticated, error_response, query_parameters
 
 MAX_EXPORTS: Final = 4
 """Maximum number of exports that a process streams at the same time."""
@@ -52,7 +51,6 @@ COLUMNS: Final = (
     *("at", "receivedAt", "timeSource", "origin"),
 )
 _PARAMETERS: Final = frozenset({"endpoint", "path", "from", "to"})
-_STATUS: Final = {Code.UNAUTHENTICATED: 401, Code.NOT_FOUND: 404, Code.LIMIT_EXCEEDED: 429, Code.UNAVAILABLE: 503}
 
 
 def export_routes(context: SchemaContext) -> list[BaseRoute]:
@@ -93,11 +91,7 @@ class _Exporter:
         try:
             export = await self._prepared(request)
         except GraphQLError as error:
-            code = error.extensions.get("code") if error.extensions else None
-            body = orjson.dumps({"errors": [error.formatted]})
-            seconds = (error.extensions or {}).get("retryAfterSeconds", 5)
-            headers = {"retry-after": str(seconds)} if code in {Code.LIMIT_EXCEEDED, Code.UNAVAILABLE} else None
-            return Response(body, _STATUS.get(code, 400), headers, "application/json; charset=utf-8")  # type: ignore[arg-type]
+            return error_response(error)
         headers = {"content-disposition": f'attachment; filename="readings.{ending}"', "cache-control": "no-store"}
         return StreamingResponse(self._counted(written(export)), headers=headers, media_type=media_type)
 
@@ -116,16 +110,10 @@ class _Exporter:
         Raises:
             GraphQLError: the request is refused.
         """
-        try:
-            viewer = await self._context.authenticator.authenticate(bearer_token(request.headers.get("authorization")))
-        except AuthenticationUnavailable:
-            raise ApiError(Code.UNAVAILABLE, "The credential cannot be checked now; retry later.") from None
-        if viewer is None:
-            raise ApiError(Code.UNAUTHENTICATED, "Authentication required; send `Authorization: Bearer <token>`.")
-        self._context.limiter.admit_requests(viewer)
+        await authenticated(self._context, request)
         if self._running >= MAX_EXPORTS:
             raise over_limit(f"{MAX_EXPORTS} exports are running; retry later.", MAX_EXPORTS)
-        given = _parameters(request)
+        given = query_parameters(request, _PARAMETERS)
         name = plain_text(given.get("endpoint", ""), "endpoint")
         path = checked_prefix(given.get("path"), "path")
         start, end = (_time(given, field) for field in ("from", "to"))
@@ -146,23 +134,6 @@ class _Exporter:
             known = resource_model(models, LwM2mPath.parse(one))
             labels[one] = (known.name, known.units or None) if known else (None, None)
         return _Export(name, criteria, paths, labels)
-
-
-def _parameters(request: Request) -> dict[str, str]:
-    """Return the query parameters.
-
-    Raises:
-        ApiError: BAD_USER_INPUT: an unknown one, or one that is given twice.
-    """
-    given = request.query_params.multi_items()
-    for name, _ in given:
-        if name not in _PARAMETERS:
-            raise bad_input(
-                f"Unknown parameter {name[:50]!r}; {', '.join(sorted(_PARAMETERS))} are expected.", name[:50]
-            )
-    if len(given) != len(dict(given)):
-        raise bad_input("A parameter is given twice.", None)
-    return dict(given)
 
 
 def _time(given: dict[str, str], field: str) -> Instant | None:
