@@ -13,10 +13,12 @@ import structlog
 
 from app.dispatcher.formats import ContentFormats
 from app.dispatcher.inquiry import id_of, inquire
+from app.dispatcher.pushed_packages import PushedPackages
 from app.domain.enums import ContentFormat
 from app.domain.kinds import READS
 from app.domain.operations import OperationRequest
 from app.domain.outcomes import Outcome, OutcomeKind
+from app.fleet.package_store import FirmwareStorage
 from app.ingest.model_fetcher import ModelFetcher
 from app.ingest.reports import report_of
 from app.leshan.client import LeshanClient
@@ -56,9 +58,11 @@ class Runner:
         fetcher: ModelFetcher,
         *,
         server: str,
+        packages: PushedPackages | None = None,
         timing: Timing = DEFAULT,
     ) -> None:
         self._timing = timing
+        self._packages = packages or PushedPackages(FirmwareStorage(), 0)
         self._client, self._ledger, self._models, self._fetcher = client, ledger, models, fetcher
         # looked up once: finding a metric by its labels takes a lock and builds a key
         self._call_seconds = CALL_SECONDS.labels(server)
@@ -91,7 +95,7 @@ class Runner:
         started = time.monotonic()
         self._open += 1
         try:
-            outcome, found = await self._calls(claimed, deadline)
+            outcome, found = await self._calls_with_content(claimed, deadline)
         finally:
             self._open -= 1
         self._call_seconds.observe(time.monotonic() - started)
@@ -116,6 +120,16 @@ class Runner:
         settle = HandOver if found is CallStatus.AWAY else Settle
         with span("settle"):
             await self._settle(settle(claimed.seq, claimed.attempt, report=report, token=claimed.token), settling)
+
+    async def _calls_with_content(self, claimed: Claimed, deadline: float) -> tuple[Outcome, Outcome | CallStatus]:
+        """Make the calls of :meth:`_calls`, with the content of a firmware package in place of its id."""
+        package = claimed.request.package_id
+        if package is None:
+            return await self._calls(claimed, deadline)
+        async with self._packages.content(package) as content:
+            if isinstance(content, Outcome):
+                return content, content
+            return await self._calls(replace(claimed, request=replace(claimed.request, value=content)), deadline)
 
     async def _calls(self, claimed: Claimed, deadline: float) -> tuple[Outcome, Outcome | CallStatus]:
         """Make the attempt's call, and a second one in the other content format if the device refused the first format.

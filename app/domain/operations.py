@@ -20,7 +20,8 @@ class OperationRequest:
         path: ``"/5/0/1"``; None for the composites.
         paths: all paths, also of a single one.
         value_type, value: WRITE of a resource or of a resource instance, in the contract's form. For a whole instance
-            (WRITE to an object instance, CREATE) ``value_type`` is None and ``value`` is Leshan's instance node.
+            (WRITE to an object instance, CREATE) ``value_type`` is None and ``value`` is Leshan's instance node. The
+            content of a firmware package is ``{"firmwarePackage": id}`` (:attr:`package_id`).
         values: WRITE_COMPOSITE: path -> ``{"type": .., "value": ..}``.
         attributes: WRITE_ATTRIBUTES: name -> number, only those to be set.
         timeout_seconds: the time for which Leshan waits for the device.
@@ -39,6 +40,17 @@ class OperationRequest:
     format: ContentFormat | None = None
     timeout_seconds: int = 30
 
+    @property
+    def package_id(self) -> int | None:
+        """The firmware package whose content is the value; None if the value is given itself."""
+        if self.value_type is not ValueType.OPAQUE or not isinstance(self.value, dict):
+            return None
+        id_: int | None = self.value.get(PACKAGE_REFERENCE)
+        return id_
+
+
+PACKAGE_REFERENCE: Final = "firmwarePackage"
+"""The key of an OPAQUE value that names a firmware package instead of having its content."""
 
 TURN_ENDERS: Final = frozenset({(3, 4), (3, 5), (5, 2), (9, 4), (9, 6), (1, 4), (1, 9)})
 """(object, resource) whose EXECUTE takes the device down: reboot, factory reset, firmware update, software install and

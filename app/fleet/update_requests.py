@@ -8,7 +8,7 @@ from typing import Final
 from app.domain.enums import FirmwareMethod, OperationKind, ValueType
 from app.domain.firmware import READS_OBJECT, Step
 from app.domain.firmware_object import FIRMWARE_VERSION, PACKAGE, PACKAGE_URI, PACKAGE_VERSION, RESULT, STATE, UPDATE
-from app.domain.operations import OperationRequest
+from app.domain.operations import PACKAGE_REFERENCE, OperationRequest
 from app.domain.values import JsonValue
 from app.fleet.update_rows import UpdateRow
 from app.models.ledger.group import Group
@@ -68,7 +68,7 @@ def request_of(name: str, row: UpdateRow, step: Step, uri: str | None) -> Operat
         case Step.DELIVER if row.method is FirmwareMethod.PULL:
             return _write(name, row.path(PACKAGE_URI), ValueType.STRING, uri)
         case Step.DELIVER:
-            package: JsonValue = {"firmwarePackage": row.package_id}
+            package: JsonValue = {PACKAGE_REFERENCE: row.package_id}
             return _write(name, row.path(PACKAGE), ValueType.OPAQUE, package, PUSH_SECONDS)
         case step if step in READS_OBJECT:
             return _request(name, _K.READ, row.path())

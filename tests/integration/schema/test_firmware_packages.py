@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 
-from app.domain.enums import DAY, SECOND
+from app.domain.enums import DAY, SECOND, ValueType
 from app.fleet import packages
 from app.fleet.packages import CreateFirmwarePackage, PrunePackages
 from app.models.ledger import LimitExceeded
 from app.schema.api.ids import parse_package_id
 from tests.support.api import Api
-from tests.support.ledger import START, LedgerWorld, registered
+from tests.support.ledger import START, LedgerWorld, new, registered
 from tests.support.schema import VIEWER
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -138,3 +139,23 @@ async def test_the_number_of_packages_is_limited(world: LedgerWorld, api: Api, m
     assert (error["code"], error["limit"]) == ("LIMIT_EXCEEDED", 1)
     with pytest.raises(LimitExceeded):
         await world.ledgers[0].submit(CreateFirmwarePackage("n", "v", None, 1, "0" * 64, "0" * 32, "olga"))
+
+
+async def test_only_fleet_work_writes_the_content_of_a_package(world: LedgerWorld, api: Api) -> None:
+    await world.ingest(registered("d"))
+    package = await create(api)
+    plain = new("d", path="/5/0/0")
+    value = {"firmwarePackage": parse_package_id(package["id"])}
+    await world.create(replace(plain, request=replace(plain.request, value=value, value_type=ValueType.OPAQUE)))
+    shown = await api.ask("{ deviceOperations { edges { node { valueType value } } } }")
+    (edge,) = shown["deviceOperations"]["edges"]
+    assert edge["node"] == {"valueType": "OPAQUE", "value": {"firmwarePackage": package["id"]}}
+    mutation = "mutation($value: ResourceValueInput!) { createDeviceOperation(input: { %s }) { created } }"
+    node = {"kind": "instance", "resources": [{"id": 0, "kind": "singleResource", "type": "OPAQUE", "value": value}]}
+    for path, given in (
+        ("/5/0/0", {"opaque": json.dumps(value)}),
+        ("/5/0/0", {"multiple": [{"id": 0, "value": {"opaque": json.dumps(value)}}]}),
+        ("/5/0", {"node": node}),
+    ):
+        error = await api.error(mutation % f'endpoint: "d", path: "{path}", value: $value', value=given)
+        assert error["code"] == "BAD_USER_INPUT"

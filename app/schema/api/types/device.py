@@ -35,6 +35,7 @@ from app.schema.api.ids import endpoint_id, operation_id
 from app.schema.api.inputs import DeviceOperationFilter
 from app.schema.api.reads import LoadedOperation
 from app.schema.api.scalars import JSON, DateTime, clamped_int, stored_json
+from app.schema.api.types.firmware_package import written_value
 from app.schema.api.types.node import ENTRY_CURSOR, Node, PageInfo, Total, page_info
 from app.schema.api.types.object_model import EndpointObject, object_model_of
 from app.schema.api.types.observation import EndpointObservations
@@ -43,7 +44,6 @@ from app.schema.api.types.resource import ResourceState, observed_of, resource_s
 from app.schema.limits import DEFAULT_PAGE, page_size
 
 LOG_CURSOR: Final = "Position in the log of all transitions, presence changes and resource changes. Opaque."
-
 
 _ABSENT: Any = None
 """Placeholder for a value that the document does not select."""
@@ -174,8 +174,8 @@ class DeviceOperation(Node):
         description="Data type of the written `value`; null for a whole object instance and for kinds other than WRITE."
     )
     value: JSON | None = strawberry.field(
-        description="Value of a WRITE, or the object instance of a WRITE or CREATE in Leshan's node form. Null for "
-        "other kinds."
+        description="Value of a WRITE, or the object instance of a WRITE or CREATE in Leshan's node form; "
+        '`{"firmwarePackage": id}` for the content of that package. Null for other kinds.'
     )
     values: JSON | None = strawberry.field(
         description="Values of a WRITE_COMPOSITE, `{path: value}`. Null for other kinds."
@@ -340,7 +340,7 @@ def operation_of(loaded: LoadedOperation) -> DeviceOperation:
         paths=load_json(row.paths),
         id=strawberry.ID(operation_id(row.id)),
         endpoint=_ABSENT if loaded.endpoint is None else endpoint_of(loaded.endpoint),
-        value=stored_json(row.value),
+        value=written_value(row.value),
         values=_values(row.composite),
         replace=row.replace if row.kind is OperationKind.WRITE else None,
         attributes=stored_json(row.attributes),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import strawberry
 
+from app.domain.operations import PACKAGE_REFERENCE
 from app.fleet.packages import package_uri
+from app.models.fields import load_json
 from app.models.queries import PackageView
 from app.schema.api.ids import package_id
-from app.schema.api.scalars import BigInt, DateTime
+from app.schema.api.scalars import JSON, BigInt, DateTime, stored_json
 from app.schema.api.types.node import Node
 
 
@@ -39,3 +43,15 @@ def package_of(view: PackageView, base: str | None) -> FirmwarePackage:
         created_at=DateTime(view.created_at),
         created_by=view.created_by,
     )
+
+
+def written_value(stored: str | None) -> JSON | None:
+    """Return the stored value of an operation for the response, without parsing it, unless it is a firmware package:
+    then with the package's global id."""
+    if stored is None or not stored.startswith(_REFERENCE):
+        return stored_json(stored)
+    return JSON({PACKAGE_REFERENCE: package_id(load_json(stored)[PACKAGE_REFERENCE])})
+
+
+_REFERENCE: Final = f'{{"{PACKAGE_REFERENCE}":'
+"""How the stored value of a firmware package begins."""
