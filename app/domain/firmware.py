@@ -33,8 +33,6 @@ class Step(NamedEnum):
     READ_OBJECT = auto()
     RESET = auto()
     AWAIT_IDLE = auto()
-    OBSERVE_STATE = auto()
-    OBSERVE_RESULT = auto()
     DELIVER = auto()
     CHECK_REFUSED_DELIVERY = auto()
     CHECK_LOST_DELIVERY = auto()
@@ -76,7 +74,9 @@ class Event(NamedEnum):
     NO_PROTOCOL = auto()
     """The device does not support the protocol of the package's URI."""
     REPORTED = auto()
-    """A report that does not say enough by itself: State 0, or an Update Result."""
+    """A report that does not say enough by itself: State 0, or the Update Result of a success."""
+    REPORTED_FAILURE = auto()
+    """A report of an Update Result of 2 or more."""
     RIGHT_VERSION = auto()
     """The device runs exactly the package's version."""
     WRONG_VERSION = auto()
@@ -131,8 +131,6 @@ STATES: Final[Mapping[Step, FirmwareUpdateState]] = {
     Step.READ_OBJECT: _S.PREPARING,
     Step.RESET: _S.PREPARING,
     Step.AWAIT_IDLE: _S.PREPARING,
-    Step.OBSERVE_STATE: _S.PREPARING,
-    Step.OBSERVE_RESULT: _S.PREPARING,
     Step.DELIVER: _S.DELIVERING,
     Step.CHECK_REFUSED_DELIVERY: _S.DELIVERING,
     Step.CHECK_LOST_DELIVERY: _S.DELIVERING,
@@ -181,7 +179,7 @@ TIMEOUTS: Final[Mapping[FirmwareUpdateState, Instant]] = {
 """The longest time in each state, in microseconds: devices sleep for days."""
 
 _FAILED: Final = End(_S.FAILED)
-_DELIVER_AGAIN: Final = Go(Step.DELIVER, Limit.ATTEMPTS, Reason.STATE_LOST)
+_DELIVER: Final = Go(Step.DELIVER, Limit.ATTEMPTS, Reason.STATE_LOST)
 _DOWNLOADED: Final = Go(Step.EXECUTE, Limit.EXECUTIONS, Reason.INTERRUPTED)
 
 _ALWAYS: Final[Mapping[Event, Then]] = {
@@ -191,10 +189,10 @@ _ALWAYS: Final[Mapping[Event, Then]] = {
 }
 
 _PREPARED: Final[Mapping[Event, Then]] = {
-    Event.IS_IDLE: Go(Step.OBSERVE_STATE),
-    Event.IS_UPDATED: Go(Step.OBSERVE_STATE),
-    Event.HAS_FAILED: Go(Step.OBSERVE_STATE),
-    Event.LOST_CONNECTION: Go(Step.OBSERVE_STATE),
+    Event.IS_IDLE: _DELIVER,
+    Event.IS_UPDATED: _DELIVER,
+    Event.HAS_FAILED: _DELIVER,
+    Event.LOST_CONNECTION: _DELIVER,
     Event.IS_DOWNLOADING: Go(Step.RESET, Limit.TRIES),
     Event.IS_DOWNLOADED: Go(Step.RESET, Limit.TRIES),
     Event.IS_UPDATING: Go(Step.AWAIT_IDLE),
@@ -231,19 +229,10 @@ _ROWS: Final[Mapping[Step, Mapping[Event, Then]]] = {
     },
     Step.AWAIT_IDLE: {
         Event.REPORTED: Go(Step.READ_OBJECT),
+        Event.REPORTED_FAILURE: Go(Step.READ_OBJECT),
         Event.IS_DOWNLOADED: Go(Step.READ_OBJECT),
         Event.REGISTERED: Go(Step.READ_OBJECT),
         Event.PAUSE_OVER: Go(Step.READ_OBJECT),
-    },
-    Step.OBSERVE_STATE: {
-        Event.DONE: Go(Step.OBSERVE_RESULT),
-        Event.REFUSED: Go(Step.OBSERVE_RESULT),
-        Event.LOST: Go(Step.OBSERVE_RESULT),
-    },
-    Step.OBSERVE_RESULT: {
-        Event.DONE: _DELIVER_AGAIN,
-        Event.REFUSED: _DELIVER_AGAIN,
-        Event.LOST: _DELIVER_AGAIN,
     },
     Step.DELIVER: {
         Event.DONE: Go(Step.AWAIT_DOWNLOAD),
@@ -270,12 +259,13 @@ _ROWS: Final[Mapping[Step, Mapping[Event, Then]]] = {
         Event.IS_DOWNLOADED: _DOWNLOADED,
         Event.IS_UPDATING: Go(Step.AWAIT_UPDATE),
         Event.REPORTED: Go(Step.POLL_DOWNLOAD),
+        Event.REPORTED_FAILURE: Go(Step.POLL_DOWNLOAD),  # perhaps late, of the attempt before
         Event.REGISTERED: Go(Step.POLL_DOWNLOAD),
         Event.PAUSE_OVER: Go(Step.POLL_DOWNLOAD),
     },
     Step.POLL_DOWNLOAD: {
         **_UNDER_WAY,
-        Event.IS_IDLE: _DELIVER_AGAIN,
+        Event.IS_IDLE: _DELIVER,
         Event.REFUSED: Go(Step.AWAIT_DOWNLOAD),
         Event.LOST: Go(Step.AWAIT_DOWNLOAD),
     },
@@ -287,7 +277,7 @@ _ROWS: Final[Mapping[Step, Mapping[Event, Then]]] = {
     Step.CHECK_REFUSED_EXECUTE: {
         **_UNDER_WAY,
         Event.IS_DOWNLOADED: End(_S.FAILED, Reason.DEVICE_REFUSED),
-        Event.IS_IDLE: _DELIVER_AGAIN,
+        Event.IS_IDLE: _DELIVER,
         Event.REFUSED: End(_S.FAILED, Reason.DEVICE_REFUSED),
         Event.LOST: Go(Step.CHECK_REFUSED_EXECUTE, Limit.TRIES, Reason.DEVICE_REFUSED),
     },
@@ -299,6 +289,7 @@ _ROWS: Final[Mapping[Step, Mapping[Event, Then]]] = {
     },
     Step.AWAIT_UPDATE: {
         Event.REPORTED: Go(Step.POLL_UPDATE),
+        Event.REPORTED_FAILURE: _FAILED,  # without a reboot, nothing is sent to the device before it registers
         Event.IS_DOWNLOADED: Go(Step.POLL_UPDATE),
         Event.REGISTERED: Go(Step.POLL_UPDATE),
         Event.PAUSE_OVER: Go(Step.POLL_UPDATE),
@@ -306,6 +297,7 @@ _ROWS: Final[Mapping[Step, Mapping[Event, Then]]] = {
     Step.POLL_UPDATE: {
         **_UNDER_WAY,
         Event.IS_IDLE: Go(Step.VERIFY),
+        Event.REPORTED_FAILURE: _FAILED,
         Event.IS_PENDING: Go(Step.AWAIT_UPDATE),
         Event.IS_DOWNLOADING: Go(Step.AWAIT_UPDATE),
         Event.REFUSED: Go(Step.AWAIT_UPDATE),
@@ -373,4 +365,6 @@ def reported(resource: int, value: int | None) -> Event | None:
     Result that says nothing."""
     if resource == STATE:
         return _REPORTS.get(value or 0, Event.REPORTED)
+    if value in RESULTS:
+        return Event.REPORTED_FAILURE
     return Event.REPORTED if value else None

@@ -23,6 +23,7 @@ from app.domain.firmware import (
 )
 from app.domain.firmware_object import (
     DELIVERY,
+    DOWNLOADED,
     PROTOCOLS,
     RESULT,
     RESULTS,
@@ -31,7 +32,7 @@ from app.domain.firmware_object import (
     Reason,
     choose_method,
 )
-from app.fleet.update_requests import create, end_observation, reset, send
+from app.fleet.update_requests import create, observation, reset, send
 from app.fleet.update_rows import Package, Report, UpdateRow
 from app.models.fields import load_json, storable_text
 from app.models.ledger.group import MAX_DETAIL, Group
@@ -57,6 +58,9 @@ _HAS_PACKAGE: Final = frozenset(
     }
 )
 """States in which a canceled update leaves a package on the device, or a download."""
+
+_OBSERVED: Final = frozenset({Step.DELIVER, Step.POLL_DOWNLOAD})
+"""Steps before which State and Update Result are observed, unless they are already in the present registration."""
 
 UNTOUCHED: Final = "Nothing was delivered to the device."
 DISCARDED: Final = "The device is requested to discard the package."
@@ -115,6 +119,8 @@ class Progress:
         if self._endpoint.deleted_at is not None:
             return Event.DELETED
         event = self._result() if row.step in SENDS else self._news()
+        if event is None and row.step is Step.POLL_UPDATE:
+            event = self._reported_failure()
         if event is None and row.deadline is not None and now >= row.deadline:
             return Event.DEADLINE
         if event is None and row.step in WAITS and now >= self._pause_end():
@@ -150,12 +156,18 @@ class Progress:
                 return Event.RIGHT_VERSION
             said_so = step is Step.READ_VERSION or row.update_result == SUCCESS
             return Event.WRONG_VERSION if said_so else Event.NOT_INSTALLED
-        if step in READS_OBJECT:
-            row.device_state, row.update_result = (_number(answer.get(row.path(of))) for of in (STATE, RESULT))
-            return self._choose_method(answer) or known_state(
-                row.device_state, row.update_result, pending=self._pending
-            )
-        return Event.DONE
+        return self._read_object(answer) if step in READS_OBJECT else Event.DONE
+
+    def _read_object(self, answer: Mapping[str, Any]) -> Event:
+        row = self._row
+        row.device_state, row.update_result = (_number(answer.get(row.path(of))) for of in (STATE, RESULT))
+        result = row.update_result
+        if row.step is Step.READ_OBJECT:
+            if (undeliverable := self._choose_method(answer)) is not None:
+                return undeliverable
+            if row.device_state == DOWNLOADED:
+                result = None  # of an earlier update: the device must be reset
+        return known_state(row.device_state, result, pending=self._pending)
 
     @property
     def _pending(self) -> bool:
@@ -163,11 +175,8 @@ class Progress:
         return row.step is Step.POLL_UPDATE and row.executed_under == self._endpoint.registration_key
 
     def _choose_method(self, answer: Mapping[str, Any]) -> Event | None:
-        """Choose how the package is delivered, once the device has said what it supports; return an event if it
-        cannot be."""
+        """Choose how the package is delivered, by what the device supports; return an event if it cannot be."""
         row, package, rules = self._row, self._package, self._rules
-        if row.step is not Step.READ_OBJECT:
-            return None
         stored = package.uri is None and package.size is not None
         protocols = answer.get(row.path(PROTOCOLS))
         values = protocols.values() if isinstance(protocols, dict) else ()
@@ -195,6 +204,13 @@ class Progress:
             row.registration = key
             return Event.REGISTERED
         return None
+
+    def _reported_failure(self) -> Event | None:
+        """Return a reported failure while the read waits for a registration; other reports wait for the read."""
+        events = (self._report(report) for report in self._reports)
+        found = next((event for event in events if event is Event.REPORTED_FAILURE), None)
+        self._reports.clear()
+        return found
 
     def _report(self, report: Report) -> Event | None:
         row, value = self._row, _number(load_json(report.value))
@@ -230,14 +246,15 @@ class Progress:
             case Limit.TRIES:
                 row.tries += 1
         row.step, row.step_at, row.operation = step, group.now, None
-        if step is Step.OBSERVE_STATE or step is Step.EXECUTE:
-            row.registration = self._endpoint.registration_key
         if step is Step.EXECUTE:
-            row.executed_under = row.registration
+            row.executed_under = self._endpoint.registration_key
+        if step in _OBSERVED and row.observed_under != self._endpoint.registration_key:
+            self._observe()
         if step in SENDS:
             row.operation = send(group, self._endpoint, row, step, self._uri).seq
-            row.seen_seq = group.seq
-            self._reports.clear()
+            if step is not Step.POLL_UPDATE:  # there a reported failure counts, whatever was reported before it
+                row.seen_seq = group.seq
+                self._reports.clear()
 
     def _end(self, end: End) -> None:
         row, group = self._row, self._group
@@ -277,6 +294,15 @@ class Progress:
             return DISCARDED
         return MAY_INSTALL if row.executions else UNTOUCHED
 
+    def _observe(self) -> None:
+        """Observe State and Update Result before the step's own operation. A device that refuses it is read instead."""
+        row, endpoint = self._row, self._endpoint
+        row.observed_under = row.registration = endpoint.registration_key
+        standing = keys_of(endpoint.observations)
+        for path in (row.path(STATE), row.path(RESULT)):
+            if path not in standing:
+                create(self._group, endpoint, row, observation(endpoint.name, path))
+
     def _end_observations(self) -> None:
         """Cancel the observations of State and Update Result, unless a rule wants them."""
         row, endpoint = self._row, self._endpoint
@@ -285,7 +311,7 @@ class Progress:
         standing = keys_of(endpoint.observations)
         for path in (row.path(STATE), row.path(RESULT)):
             if path in standing and path not in self._wanted:
-                create(self._group, endpoint, row, end_observation(endpoint.name, path))
+                create(self._group, endpoint, row, observation(endpoint.name, path, ends=True))
 
 
 def _number(value: Any) -> int | None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from app.domain.enums import FirmwareMethod, OperationKind, ValueType
 from app.domain.firmware import READS_OBJECT, Step
-from app.domain.firmware_object import FIRMWARE_VERSION, PACKAGE, PACKAGE_URI, PACKAGE_VERSION, RESULT, STATE, UPDATE
+from app.domain.firmware_object import FIRMWARE_VERSION, PACKAGE, PACKAGE_URI, PACKAGE_VERSION, UPDATE
 from app.domain.operations import PACKAGE_REFERENCE, OperationRequest
 from app.domain.values import JsonValue
 from app.fleet.update_rows import UpdateRow
@@ -57,10 +57,6 @@ def request_of(name: str, row: UpdateRow, step: Step, uri: str | None) -> Operat
             return _request(name, _K.READ, FIRMWARE_VERSION if row.object_instance == 0 else row.path(PACKAGE_VERSION))
         case Step.VERIFY_PACKAGE:
             return _request(name, _K.READ, row.path(PACKAGE_VERSION))
-        case Step.OBSERVE_STATE:
-            return _request(name, _K.OBSERVE, row.path(STATE))
-        case Step.OBSERVE_RESULT:
-            return _request(name, _K.OBSERVE, row.path(RESULT))
         case Step.EXECUTE:
             return _request(name, _K.EXECUTE, row.path(UPDATE))
         case Step.RESET:
@@ -82,9 +78,9 @@ def reset(name: str, row: UpdateRow) -> OperationRequest:
     return _write(name, row.path(PACKAGE), ValueType.OPAQUE, _DISCARD)
 
 
-def end_observation(name: str, path: str) -> OperationRequest:
-    """Return the request that ends an observation."""
-    return _request(name, _K.CANCEL_OBSERVE, path)
+def observation(name: str, path: str, *, ends: bool = False) -> OperationRequest:
+    """Return the request that starts, or ends, an observation."""
+    return _request(name, _K.CANCEL_OBSERVE if ends else _K.OBSERVE, path)
 
 
 def _request(name: str, kind: OperationKind, path: str) -> OperationRequest:

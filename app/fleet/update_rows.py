@@ -48,6 +48,7 @@ class UpdateRow:
     due_at: Instant | None = None
     seen_seq: int = 0
     registration: str | None = None
+    observed_under: str | None = None
     executed_under: str | None = None
     finished_at: Instant | None = None
     reason: str | None = None

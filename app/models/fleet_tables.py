@@ -43,9 +43,9 @@ class FirmwareUpdate(Model):
     ``step`` is what is being done in the state since ``step_at``, ``operation`` the ``seq`` of the operation of that
     step. ``since`` is when the state was entered, ``deadline`` when it fails. ``due_at`` is when to look at it next: at
     once when an operation of it has ended or its device reported something. Readings up to ``seen_seq`` were taken into
-    account, and the registration ``registration``; ``executed_under`` is the one in which the installation was
-    requested. ``attempts`` counts deliveries, ``executions`` requests to install, ``tries`` repetitions within the
-    present state.
+    account, and the registration ``registration``; ``observed_under`` and ``executed_under`` are those in which the
+    device was observed and the installation requested. ``attempts`` counts deliveries, ``executions`` requests to
+    install, ``tries`` repetitions within the present state.
     """
 
     id = fields.BigIntField(primary_key=True, generated=False)
@@ -76,6 +76,7 @@ class FirmwareUpdate(Model):
     due_at: fields.Field[int | None] = InstantField(null=True)
     seen_seq = fields.BigIntField(default=0)
     registration = fields.CharField(max_length=255, null=True)
+    observed_under = fields.CharField(max_length=255, null=True)
     executed_under = fields.CharField(max_length=255, null=True)
     finished_at: fields.Field[int | None] = InstantField(null=True)
     reason = fields.CharField(max_length=32, null=True)

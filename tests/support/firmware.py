@@ -89,7 +89,7 @@ class FirmwareDevice:
         while await self.world.rows("SELECT seq FROM operation WHERE status = 'QUEUED'"):
             await self.answer()
 
-    async def report(self, **resources: int) -> None:
+    async def report(self, *, advance: bool = True, **resources: int) -> None:
         """Report ``state`` or ``result``, and have it from now on."""
         for name, value in resources.items():
             setattr(self, name, value)
@@ -97,7 +97,8 @@ class FirmwareDevice:
             sample = TypedSample({path: TypedValue(ValueType.INTEGER, str(value))})
             event = Reported(endpoint="d", nodes={}, origin=ReadingOrigin.NOTIFICATION)
             await self.world.ingest(DecodedEvent(event, samples=[sample]))
-        await self.advance()
+        if advance:
+            await self.advance()
 
     async def row(self) -> dict[str, Any]:
         return await self.world.row("SELECT * FROM firmware_update ORDER BY id DESC LIMIT 1")

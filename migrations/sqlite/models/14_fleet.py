@@ -59,6 +59,7 @@ async def upgrade(db: BaseDBAsyncClient) -> str:
             due_at BIGINT,
             seen_seq BIGINT NOT NULL,
             registration VARCHAR(255),
+            observed_under VARCHAR(255),
             executed_under VARCHAR(255),
             finished_at BIGINT,
             reason VARCHAR(32),

@@ -74,7 +74,7 @@ async def test_versions_are_compared_exactly(world: LedgerWorld) -> None:
 
 
 async def test_a_device_that_is_not_idle_is_reset_first(world: LedgerWorld) -> None:
-    device = FirmwareDevice(world, state=2)
+    device = FirmwareDevice(world, state=2, result=8)
     await device.prepare()
     await device.update()
     for _ in range(4):
@@ -254,6 +254,31 @@ async def test_the_installation_is_not_requested_twice_before_a_reboot(world: Le
         await device.answer_all()
     assert await device.at() == ("UPDATING", "AWAIT_UPDATE")
     assert device.sent.count(("EXECUTE", "/5/0/2", None)) == 1
+
+
+async def test_an_installation_that_fails_without_a_reboot_ends_by_the_report(world: LedgerWorld) -> None:
+    """Nothing is sent to a device after this EXECUTE before it registers, and this one does not."""
+    device = FirmwareDevice(world)
+    await device.prepare()
+    await device.update()
+    await install(device)
+    world.pass_(31)
+    await device.wake()
+    assert await device.at() == ("UPDATING", "POLL_UPDATE")
+    await device.report(state=2)
+    assert await device.at() == ("UPDATING", "POLL_UPDATE")
+    await device.report(result=8)
+    assert await device.end() == ("FAILED", "UPDATE_FAILED")
+
+
+async def test_a_failure_reported_right_after_its_state_is_not_passed_over(world: LedgerWorld) -> None:
+    device = FirmwareDevice(world)
+    await device.prepare()
+    await device.update()
+    await install(device)
+    await device.report(state=2, result=8, advance=False)
+    await device.advance()
+    assert await device.end() == ("FAILED", "UPDATE_FAILED")
 
 
 async def test_an_installation_whose_answer_is_lost_is_looked_at_first(world: LedgerWorld) -> None:
