@@ -25,12 +25,13 @@ record Download(byte[] bytes, long result) {
      * Defines how a device downloads.
      *
      * @param limit bytes, the size of the largest package
-     * @param patience the deadline of the whole download
+     * @param millis the time over which it reads a package
+     * @param patience the deadline of the whole download, in addition to that time
      * @param resumes how often an interrupted download is resumed
      * @param interrupted whether the connection breaks when half of the package has arrived
      * @param resumed is called at each resumption
      */
-    record Plan(int limit, Duration patience, int resumes, boolean interrupted, Runnable resumed) {
+    record Plan(int limit, long millis, Duration patience, int resumes, boolean interrupted, Runnable resumed) {
     }
 
     /** Returns 0 if an address can be downloaded from, or the reason as a value of resource 5/0/5. */

@@ -166,13 +166,14 @@ final class Firmware extends StaticInstance {
             return;
         }
         if (record.expects(FirmwareFault.DOWNLOAD_LOST)) {
-            board.later(millis, () -> lose(current, DOWNLOADING, FirmwareFault.DOWNLOAD_LOST));
+            board.later(millis + FirmwareBehavior.STEP_MS, () -> lose(current, DOWNLOADING, FirmwareFault.DOWNLOAD_LOST));
             return;
         }
         boolean interrupted = record.take(FirmwareFault.CONNECTION_LOST) != null;
-        Download.Plan plan = new Download.Plan(board.room(), Download.PATIENCE, record.behavior().resumes(),
+        Download.Plan plan = new Download.Plan(board.room(), millis, Download.PATIENCE, record.behavior().resumes(),
                 interrupted, record::downloadResumes);
-        Download.begin(uri, plan).thenAccept(got -> board.later(millis, () -> verify(current, got)));
+        Download.begin(uri, plan)
+                .thenAccept(got -> board.later(FirmwareBehavior.STEP_MS, () -> verify(current, got)));
     }
 
     private Download pushed(byte[] bytes) {

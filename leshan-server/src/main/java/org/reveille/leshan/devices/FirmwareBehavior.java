@@ -13,7 +13,7 @@ import org.reveille.leshan.json.Json;
  * @param times the number of failures; 0 for all
  * @param delivery how it receives packages: resource 5/0/9
  * @param resumes how often it resumes an interrupted download
- * @param downloadMillis time in Downloading after a download over HTTP is complete
+ * @param downloadMillis time over which it reads a package over HTTP
  * @param downloadedMillis time in Downloaded before a package is lost or a deferred update starts
  * @param updateMillis time in Updating
  * @param bootMillis how long it is off when it reboots
@@ -59,7 +59,7 @@ record FirmwareBehavior(FirmwareFault fault, int times, Delivery delivery, int r
                 json.path("times").asInt(0),
                 Delivery.valueOf(name(json, "delivery", "both")),
                 json.path("resumes").asInt(0),
-                json.path("downloadMs").asLong(STEP_MS),
+                json.path("downloadMs").asLong(0),
                 json.path("downloadedMs").asLong(STEP_MS),
                 json.path("updateMs").asLong(STEP_MS),
                 json.path("bootMs").asLong(STEP_MS),

@@ -32,6 +32,7 @@ final class HttpDownload {
     private String entityTag;
     private int resumes;
     private boolean interrupts;
+    private final long begun = System.nanoTime();
     private volatile CompletableFuture<?> exchange;
     private volatile boolean ended;
 
@@ -47,7 +48,8 @@ final class HttpDownload {
      * response's head.
      */
     CompletableFuture<Download> begin() {
-        CompletableFuture<Download> inTime = request().orTimeout(plan.patience().toMillis(), TimeUnit.MILLISECONDS);
+        CompletableFuture<Download> inTime =
+                request().orTimeout(plan.millis() + plan.patience().toMillis(), TimeUnit.MILLISECONDS);
         return inTime.exceptionally(late -> {
             ended = true;
             LimitedBody.abort(exchange);
@@ -84,8 +86,7 @@ final class HttpDownload {
         }
         resumes--;
         plan.resumed().run();
-        Executor later = CompletableFuture.delayedExecutor(PAUSE_MS, TimeUnit.MILLISECONDS);
-        return CompletableFuture.supplyAsync(this::request, later).thenCompose(next -> next);
+        return CompletableFuture.supplyAsync(this::request, after(PAUSE_MS)).thenCompose(next -> next);
     }
 
     /** Returns the subscriber of a body; its value is 0, or the reason of a failure as a value of resource 5/0/5. */
@@ -101,7 +102,7 @@ final class HttpDownload {
             return BodySubscribers.replacing(Download.TOO_LARGE);
         }
         int end = interrupts ? (int) Math.max(1, length / 2) : Math.min(plan.limit(), Integer.MAX_VALUE - 1) + 1;
-        Appender appender = new Appender(end, interrupts);
+        Appender appender = new Appender(end, bytes.size() + length, interrupts);
         interrupts = false;
         return appender;
     }
@@ -110,15 +111,24 @@ final class HttpDownload {
         return head.headers().firstValue("Content-Range").orElse("").startsWith("bytes " + bytes.size() + "-");
     }
 
-    /** Appends a body up to an end, at which the connection breaks or the package is too large. */
+    private static Executor after(long millis) {
+        return CompletableFuture.delayedExecutor(millis, TimeUnit.MILLISECONDS);
+    }
+
+    /**
+     * Appends a body up to an end, at which the connection breaks or the package is too large. After each part it reads
+     * nothing for that part's share of the time.
+     */
     private final class Appender implements BodySubscriber<Long> {
         private final int end;
+        private final long total;
         private final boolean breaks;
         private final CompletableFuture<Long> body = new CompletableFuture<>();
         private Flow.Subscription subscription;
 
-        private Appender(int end, boolean breaks) {
+        private Appender(int end, long total, boolean breaks) {
             this.end = end;
+            this.total = total;
             this.breaks = breaks;
         }
 
@@ -135,13 +145,14 @@ final class HttpDownload {
 
         @Override
         public void onNext(List<ByteBuffer> buffers) {
+            int before = bytes.size();
             for (ByteBuffer buffer : buffers) {
                 byte[] part = new byte[Math.min(buffer.remaining(), end - bytes.size())];
                 buffer.get(part);
                 bytes.writeBytes(part);
             }
             if (bytes.size() < end) {
-                subscription.request(1);
+                request(bytes.size() > total ? 0 : plan.millis() * (bytes.size() - before) / total);
                 return;
             }
             subscription.cancel();
@@ -152,6 +163,14 @@ final class HttpDownload {
             }
         }
 
+        private void request(long pause) {
+            if (pause == 0) {
+                subscription.request(1);
+            } else {
+                after(pause).execute(() -> subscription.request(1));
+            }
+        }
+
         @Override
         public void onError(Throwable broken) {
             body.completeExceptionally(broken);
@@ -159,7 +178,9 @@ final class HttpDownload {
 
         @Override
         public void onComplete() {
-            body.complete(0L);
+            // The end comes without a request: the last pause may not be over.
+            long left = plan.millis() - TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - begun);
+            after(Math.max(0, left)).execute(() -> body.complete(0L));
         }
     }
 

@@ -2,6 +2,8 @@ package org.reveille.leshan.devices;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.sun.net.httpserver.HttpHandler;
 import com.sun.net.httpserver.HttpServer;
@@ -11,6 +13,7 @@ import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executors;
@@ -82,15 +85,36 @@ class DownloadTest {
         });
         AtomicInteger resumed = new AtomicInteger();
         assertArrayEquals(whole, download("/", new Download.Plan(
-                LIMIT, Duration.ofSeconds(10), 1, true, resumed::incrementAndGet)).bytes());
+                LIMIT, 0, Duration.ofSeconds(10), 1, true, resumed::incrementAndGet)).bytes());
         assertEquals(List.of("null null", "bytes=500- \"1\""), ranges);
         assertEquals(1, resumed.get());
         assertEquals(Download.CONNECTION_LOST, download("/", new Download.Plan(
-                LIMIT, Duration.ofSeconds(10), 0, true, resumed::incrementAndGet)).result());
+                LIMIT, 0, Duration.ofSeconds(10), 0, true, resumed::incrementAndGet)).result());
+    }
+
+    @Test
+    void aSlowDownloadReadsItsBytesOverTheTime() throws Exception {
+        byte[] whole = new byte[16 << 20];
+        AtomicInteger sent = new AtomicInteger();
+        serve(exchange -> {
+            exchange.sendResponseHeaders(200, whole.length);
+            for (int start = 0; start < whole.length; start += 1 << 16) {
+                exchange.getResponseBody().write(whole, start, 1 << 16);
+                sent.addAndGet(1 << 16);
+            }
+            exchange.close();
+        });
+        String uri = "http://127.0.0.1:" + http.getAddress().getPort();
+        Download.Plan slow = new Download.Plan(whole.length, 3_600_000, Duration.ofSeconds(10), 0, false, () -> { });
+        CompletableFuture<Download> hour = Download.begin(uri, slow);
+        Download.Plan fast = new Download.Plan(whole.length, 500, Duration.ofSeconds(10), 0, false, () -> { });
+        assertEquals(whole.length, Download.begin(uri, fast).get(10, TimeUnit.SECONDS).bytes().length);
+        assertFalse(hour.isDone());
+        assertTrue(sent.get() < 2 * whole.length, "the rest is not read yet");
     }
 
     private Download download(String path, Duration patience) throws Exception {
-        return download(path, new Download.Plan(LIMIT, patience, 0, false, () -> { }));
+        return download(path, new Download.Plan(LIMIT, 0, patience, 0, false, () -> { }));
     }
 
     private Download download(String path, Download.Plan plan) throws Exception {
