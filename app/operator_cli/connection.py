@@ -121,6 +121,24 @@ class Api:
         except httpx.HTTPError as error:
             raise self._unreachable(error) from None
 
+    def upload(self, path: str, content: Iterator[bytes], size: int, parameters: Mapping[str, str]) -> Answer:
+        """Post a content of ``size`` bytes as it is read, and return the response.
+
+        Raises:
+            Refused: possibly before the whole content was sent.
+            Unreachable: no response came.
+        """
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        try:
+            with self._client() as client:
+                response = client.post(self.url + path, params=parameters, content=content, headers=headers)
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from None
+        if response.status_code == 201:
+            created: Answer = response.json()
+            return created
+        raise Refused(self._answer(response)["errors"][0])
+
     def _client(self) -> httpx.Client:
         return httpx.Client(
             timeout=RESPONSE_SECONDS, trust_env=not self._local, verify=self._verify, headers=self._headers

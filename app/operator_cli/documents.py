@@ -149,3 +149,9 @@ mutation($input: ObservationRuleInput!) {{ createObservationRule(input: $input) 
 UPDATE_RULE: Final = f"""
 mutation($id: ID!, $input: ObservationRuleInput!) {{ updateObservationRule(id: $id, input: $input) {{ {_RULE} }} }}"""
 DELETE_RULE: Final = "mutation($id: ID!) { deleteObservationRule(id: $id) }"
+
+PACKAGE: Final = "id name version uri size sha256 createdAt createdBy"
+PACKAGES: Final = f"{{ firmwarePackages {{ {PACKAGE} }} }}"
+CREATE_PACKAGE: Final = f"""
+mutation($input: FirmwarePackageInput!) {{ createFirmwarePackage(input: $input) {{ {PACKAGE} }} }}"""
+DELETE_PACKAGE: Final = "mutation($id: ID!) { deleteFirmwarePackage(id: $id) }"

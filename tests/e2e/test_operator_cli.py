@@ -10,7 +10,9 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from tests.conftest import missing
@@ -21,7 +23,8 @@ from tests.support.servers.postgres import binaries, postgres
 from tests.support.waiting import BOUND, wait_until
 
 TOKEN = "operator-token-of-tests"
-AUTH = f"olga:operator:{TOKEN},victor:viewer:viewer-token-of-tests"
+VIEWER_TOKEN = "viewer-token-of-tests"
+AUTH = f"olga:operator:{TOKEN},victor:viewer:{VIEWER_TOKEN}"
 DEVICE = "dev-0001"
 
 pytestmark = pytest.mark.slow
@@ -54,7 +57,15 @@ def served(tmp_path_factory: pytest.TempPathFactory, processes_in: ProcessesIn) 
         url = f"sqlite://{group.folder / 'reveille.db'}"
         yield (
             group,
-            group.start("serve", database_url=url, auth=AUTH, simulate_devices=3, trusted_documents_only=True).url,
+            group.start(
+                "serve",
+                database_url=url,
+                auth=AUTH,
+                simulate_devices=3,
+                trusted_documents_only=True,
+                firmware_store=group.folder / "packages",
+                firmware_url="http://192.0.2.1:8000",
+            ).url,
         )
 
 
@@ -68,6 +79,7 @@ COMMANDS = [
     *("status", "pause", "resume", "ops list", "ops show", "ops watch", "ops cancel", "ops create-for", "readings"),
     *("endpoints list", "endpoints show", "endpoints tag", "endpoints delete"),
     *RULE_COMMANDS,
+    *(f"firmware {name}" for name in ("list", "upload", "add", "delete")),
 ]
 
 
@@ -123,6 +135,29 @@ def test_an_operation_is_created_for_each_endpoint_once(shell: Shell) -> None:
     assert "--expect" in shell.type("ops", "create-for", "READ", "/3/0/0", "-b", batch, code=2)
     assert "--not-before" in shell.type(*words, "--not-before", "+2h", "--yes", code=2)
     assert "Aborted" in shell.type(*words, code=1)
+
+
+def test_firmware_packages_are_uploaded_added_listed_and_deleted(shell: Shell, tmp_path: Path) -> None:
+    image, named = tmp_path / "fw.bin", ("--name", "meter", "--version")
+    image.write_bytes(bytes(range(256)) * 4_096)
+    uploaded = shell.json("firmware", "upload", str(image), *named, "1.1.1")
+    assert (uploaded["size"], uploaded["uri"][:30]) == (1_048_576, "http://192.0.2.1:8000/firmware")
+    address = urlsplit(uploaded["uri"])
+    downloaded = httpx.get(f"{shell.url}{address.path}?{address.query}", trust_env=False)
+    assert downloaded.content == image.read_bytes()
+    added = shell.json("firmware", "add", *named, "1.1.10", "--uri", "coaps://192.0.2.9/fw", "--size", "5")
+    assert [one["id"] for one in shell.json("firmware", "list")] == [added["id"], uploaded["id"]]
+    assert "coaps://192.0.2.9/fw" in shell.type("firmware", "list")
+    assert "BAD_USER_INPUT" in shell.type("firmware", "add", *named, "1", "--uri", "fw.bin", code=1)
+    assert "BAD_USER_INPUT" in shell.type("firmware", "upload", str(image), *named, " ", code=1)
+    assert "FORBIDDEN" in shell.type("firmware", "upload", str(image), *named, "2", token=VIEWER_TOKEN, code=1)
+    assert "no.bin" in shell.type("firmware", "upload", str(tmp_path / "no.bin"), *named, "2", code=2)
+    assert "2 packages" in shell.type("firmware", "delete", "meter", "--yes", code=1)
+    assert "Aborted" in shell.type("firmware", "delete", "meter@1.1.1", code=1)
+    assert shell.json("firmware", "delete", "meter@1.1.1", "--yes") == {"id": uploaded["id"]}
+    assert "deleted: meter 1.1.10" in shell.type("firmware", "delete", added["id"], "--yes")
+    assert "unknown package" in shell.type("firmware", "delete", "meter", "--yes", code=1)
+    assert list((shell.processes.folder / "packages").iterdir()) == []
 
 
 def test_endpoints_are_listed_tagged_shown_and_deleted(shell: Shell) -> None:
