@@ -14,7 +14,6 @@ from app.backoff import DATABASE_PAUSES, Backoff
 from app.dispatcher.inquiry import Inquirer
 from app.dispatcher.withdrawing import Withdrawer
 from app.domain.enums import Instant
-from app.fleet.packages import PrunePackages
 from app.ingest.server_info import ServerInfoWatch
 from app.leshan.client import LeshanClient
 from app.models.ledger import (
@@ -121,7 +120,6 @@ class Sweeper:
 
     async def _prune(self) -> None:
         await self._in_pieces(Prune)
-        await self._in_pieces(PrunePackages)
         pruned = await self._in_pieces(PruneReadings)
         horizon, hours = max(piece.horizon or 0 for piece in pruned), sum(piece.hours for piece in pruned)
         if horizon or hours:

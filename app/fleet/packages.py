@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Protocol
 
+from app.domain.campaigns import FINISHED
 from app.models.ledger import Command, Conflict, LimitExceeded, NotFound
 from app.models.ledger.commands import Phase
 from app.models.ledger.group import Group
@@ -16,23 +17,14 @@ from app.models.ledger.store import Row
 
 MAX_PACKAGES: Final = 1_000
 """Maximum number of packages in the list."""
-PIECE: Final = 200
-"""Maximum number of packages deleted in one transaction."""
 
 LISTED: Final = "SELECT id, key FROM firmware_package WHERE retired_at IS NULL"
 KNOWN: Final = "SELECT retired_at FROM firmware_package WHERE id = $1"
 OPEN_UPDATE: Final = "SELECT id FROM firmware_update WHERE package_id = $1 AND finished_at IS NULL LIMIT 1"
-OPEN_CAMPAIGN: Final = """
+OPEN_CAMPAIGN: Final = f"""
     SELECT name FROM campaign
-    WHERE package_id = $1 AND status IN ('SCHEDULED', 'RUNNING', 'PAUSED', 'WAITING_FOR_APPROVAL') LIMIT 1
-"""
-UNUSED: Final = """
-    SELECT id FROM firmware_package p
-    WHERE retired_at < $1
-      AND NOT EXISTS (SELECT 1 FROM firmware_update WHERE package_id = p.id)
-      AND NOT EXISTS (SELECT 1 FROM campaign WHERE package_id = p.id)
-    LIMIT $2
-"""
+    WHERE package_id = $1 AND status NOT IN ({", ".join(f"'{status}'" for status in sorted(FINISHED))}) LIMIT 1
+"""  # noqa: S608 - constants
 _INSERT: Final = """
     INSERT INTO firmware_package (id, name, version, uri, size, sha256, created_at, created_by, key)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
@@ -119,20 +111,3 @@ class RetireFirmwarePackage(Command[int]):
         if self.known["retired_at"] is None:
             group.statements.append((_RETIRE, [(self.id, group.now)]))
         return self.id
-
-
-@dataclass(slots=True)
-class PrunePackages(Command[bool]):
-    """Delete packages that were removed from the list before the retention, and that no update or campaign names;
-    return whether there may be more."""
-
-    phase: ClassVar[Phase] = Phase.MAINTENANCE
-    unused: list[int] = field(default_factory=list, init=False)
-
-    async def find(self, group: Group) -> None:
-        edge = group.now - group.rules.retention
-        self.unused = [row["id"] for row in await group.store.fetch(UNUSED, edge, PIECE)]
-
-    def apply(self, group: Group) -> bool:
-        group.statements.append(("DELETE FROM firmware_package WHERE id = $1", [(id_,) for id_ in self.unused]))
-        return len(self.unused) == PIECE

@@ -10,8 +10,8 @@ import pytest
 
 from app.domain.enums import DAY, SECOND, ValueType
 from app.fleet import packages
-from app.fleet.packages import CreateFirmwarePackage, PrunePackages
-from app.models.ledger import LimitExceeded
+from app.fleet.packages import CreateFirmwarePackage
+from app.models.ledger import LimitExceeded, Prune
 from app.schema.api.ids import parse_package_id
 from tests.support.api import Api
 from tests.support.ledger import START, LedgerWorld, new, registered
@@ -114,11 +114,11 @@ async def test_a_package_in_use_is_not_deleted(world: LedgerWorld, api: Api) -> 
 
     world.pass_(91 * DAY // SECOND)
     ledger = world.ledgers[0]
-    await ledger.submit(PrunePackages())
+    await ledger.submit(Prune())
     assert len(await world.rows("SELECT id FROM firmware_package")) == 2, "an update and a campaign name them"
     await world.reader.execute("DELETE FROM firmware_update")
     await world.reader.execute("DELETE FROM campaign")
-    await ledger.submit(PrunePackages())
+    await ledger.submit(Prune())
     assert await world.rows("SELECT id FROM firmware_package") == []
 
 

@@ -11,7 +11,6 @@ from structlog.testing import capture_logs
 
 from app.dispatcher import sweeper
 from app.dispatcher.sweeper import Sweeper
-from app.fleet.packages import PrunePackages
 from app.models.ledger import AggregateReadings, Ledger, Prune, PruneReadings
 
 pytestmark = pytest.mark.asyncio
@@ -21,7 +20,7 @@ class Pieces:
     """A substitute for the ledger in which each kind of command has so many pieces of work."""
 
     def __init__(self, pieces: int) -> None:
-        self.left = {AggregateReadings: pieces, PruneReadings: pieces, Prune: 0, PrunePackages: 0}
+        self.left = {AggregateReadings: pieces, PruneReadings: pieces, Prune: 0}
 
     async def submit(self, command: Any) -> bool:
         kind = type(command)
