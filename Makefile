@@ -34,7 +34,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .PHONY: run
 run: $(INSTALLED) ## serve everything on http://127.0.0.1:8000, with a simulated Leshan unless REVEILLE_LESHAN_URL is set
-	@exec $(BIN)/reveille serve
+	@exec env REVEILLE_FIRMWARE_STORE="$${REVEILLE_FIRMWARE_STORE:-.reveille/firmware}" $(BIN)/reveille serve
 
 .PHONY: leshan
 leshan: ## build and start our Leshan server with real LwM2M devices (Java 17 and Maven)
