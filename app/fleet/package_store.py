@@ -25,6 +25,8 @@ CHUNK: Final = 64 * 1024
 """Maximum bytes of one read."""
 ORPHAN_SECONDS: Final = 24 * 3_600
 """Age after which a content that no package has is deleted: longer than any upload, and its commit, takes."""
+DISCARD_SECONDS: Final = 5.0
+"""How long a caller waits for the deletion of a content."""
 _INCOMPLETE: Final = ".incomplete"
 """Suffix of the files of uploads that are not complete."""
 
@@ -92,8 +94,9 @@ class FirmwareStorage:
         orphan."""
         if self.store is not None:
             try:
-                await self.store.delete(key)
-            except StorageFailed as error:
+                async with asyncio.timeout(DISCARD_SECONDS):
+                    await self.store.delete(key)
+            except (StorageFailed, TimeoutError) as error:
                 log.warning("package_not_deleted", error=str(error))
 
 

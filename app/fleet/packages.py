@@ -15,8 +15,8 @@ from app.models.ledger.commands import Phase
 from app.models.ledger.group import Group
 from app.models.ledger.store import Row
 
-MAX_PACKAGES: Final = 1_000
-"""Maximum number of packages in the list."""
+MAX_PACKAGES: Final = 500
+"""Maximum number of packages in the list, which is returned as a whole."""
 
 LISTED: Final = "SELECT id, key FROM firmware_package WHERE retired_at IS NULL"
 KNOWN: Final = "SELECT retired_at FROM firmware_package WHERE id = $1"

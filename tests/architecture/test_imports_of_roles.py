@@ -14,8 +14,9 @@ from tests.support.processes import ROOT, environment
 OPTIONAL: Final = {"rich", "pygments", "watchfiles", "greenlet"}
 """Packages that libraries load if they are installed: a process excludes them, a short command does not."""
 
-NEVER: Final = {"aerich", "tortoise", "redis", *OPTIONAL}
-"""Packages that no process loads at its start, unless a revision has to be applied or the bus is Redis."""
+NEVER: Final = {"aerich", "tortoise", "redis", "obstore", *OPTIONAL}
+"""Packages that no process loads at its start, unless a revision has to be applied, the bus is Redis, or firmware
+packages are in S3."""
 
 GRAPHQL: Final = {"strawberry", "graphql", "app.schema", "app.web"}
 CALLS: Final = {"app.dispatcher.dispatcher", "app.dispatcher.runner", "app.leshan.client", "ijson", "httpx"}

@@ -31,7 +31,7 @@ _URI: Final = re.compile(r"[!#-;=?-\[\]_a-z~]+")
 
 @strawberry.type
 class FirmwarePackageQuery:
-    @resolved("Firmware packages, newest first; at most 1,000 can exist.")
+    @resolved("Firmware packages, newest first; at most 500 can exist.")
     async def firmware_packages(self, info: Info) -> list[FirmwarePackage] | None:
         base = info.context.services.firmware.url
         return [package_of(view, base) for view in await firmware_packages()]
@@ -41,7 +41,7 @@ class FirmwarePackageQuery:
 class FirmwarePackageMutation:
     @mutation(
         "Create a firmware package that devices download from another server; one that Reveille serves is uploaded by "
-        "`POST /firmware`. LIMIT_EXCEEDED if there are 1,000.",
+        "`POST /firmware`. LIMIT_EXCEEDED if there are 500.",
         Role.OPERATOR,
     )
     async def create_firmware_package(

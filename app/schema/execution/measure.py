@@ -63,6 +63,7 @@ STATEMENTS: Final[Mapping[str, int]] = {
     "dispatchPauses": 500,
     "observationRules": 200,
     "apiTokens": 200,
+    "firmwarePackages": 500,
     "auditLog": 500,
     **dict.fromkeys(("node", "endpoint", "deviceOperation", "operationCounts", "transitionCursor", "objectModel"), 50),
 }
@@ -90,6 +91,7 @@ _ROWS: Final[Mapping[str, int]] = {
     "dispatchPauses": 200,
     "observationRules": 20,
     "apiTokens": 20,
+    "firmwarePackages": 500,
     "observations": 3,
     "counts": 5,
     "resources": 20,
