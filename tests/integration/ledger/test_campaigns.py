@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 import pytest_asyncio
 
-from app.domain.campaigns import Abort, Wave
+from app.domain.campaigns import Abort, CampaignFirmware, Wave
 from app.domain.enums import SECOND
 from app.fleet.campaigns import (
     AdvanceCampaign,
@@ -17,8 +17,10 @@ from app.fleet.campaigns import (
     ResumeCampaign,
     RetryCampaign,
 )
+from app.fleet.updates import CancelFirmwareUpdate
 from app.models.ledger import Cancel, Conflict, DeleteEndpoint, LimitExceeded, NotFound, TagEndpoints
-from tests.support.campaigns import FIRMWARE, Fleet, names, operation
+from tests.support.campaigns import FIRMWARE, PACKAGE, Fleet, names, operation
+from tests.support.firmware import NEW, OLD, RULES, FirmwareDevice
 from tests.support.ledger import REFUSED, SUCCESS, LedgerWorld, new
 
 pytestmark = pytest.mark.asyncio
@@ -379,3 +381,30 @@ async def test_creation_is_refused_for_a_known_name_an_unknown_package_and_too_m
         with pytest.raises(NotFound, match="Unknown campaign"):
             await fleet.ledger.submit(command)
     assert not await fleet.ledger.submit(AdvanceCampaign(9))
+
+
+async def test_an_update_ends_its_target(fleet: Fleet) -> None:
+    device = FirmwareDevice(fleet.world)
+    await device.prepare()
+    id_ = await fleet.begin(firmware=CampaignFirmware(PACKAGE))
+    device.version = NEW
+    await device.answer_all()
+    await fleet.advance(id_)
+    (target,) = await fleet.targets(id_)
+    assert (target["state"], target["detail"]) == ("SUCCEEDED", "ALREADY_INSTALLED")
+    device.version = OLD
+
+    id_ = await fleet.begin("canceled", firmware=CampaignFirmware(PACKAGE))
+    await device.answer()
+    update = (await fleet.targets(id_))[0]["work"]
+    await fleet.ledger.submit(CancelFirmwareUpdate(RULES, update, BY))
+    await fleet.advance(id_)
+    assert await fleet.counts(id_) == {"CANCELED": 1}
+    await device.answer_all()
+
+    id_ = await fleet.begin("deleted", firmware=CampaignFirmware(PACKAGE))
+    await fleet.ledger.submit(DeleteEndpoint("d", BY))
+    await device.advance()
+    await fleet.advance(id_)
+    assert await fleet.counts(id_) == {"SKIPPED": 1}
+    assert await fleet.status(id_) == ("COMPLETED", None)
