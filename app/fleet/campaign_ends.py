@@ -11,7 +11,7 @@ from app.fleet.campaign_rows import Campaign, TargetRow, load_targets
 from app.models.ledger.store import Store
 from app.models.lifecycle import TERMINAL
 
-PIECE: Final = 200
+PIECE: Final = 100
 """Maximum of targets that end in one transaction."""
 
 DELETED: Final = "the endpoint was deleted"

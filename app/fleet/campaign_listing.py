@@ -9,7 +9,7 @@ them match: the ledger's lock is held meanwhile.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from app.domain.campaigns import MINUTE, wave_ends
@@ -22,8 +22,11 @@ from app.models.queries.access import Statement
 from app.models.queries.criteria import EndpointCriteria
 from app.models.queries.pages import merged
 
-PIECE: Final = 500
+PIECE: Final = 200
 """Maximum of endpoints at which one transaction looks."""
+
+LATER_PIECE: Final = 500
+"""The same once the list was complete: few of them are new."""
 
 AGAIN: Final = MINUTE
 """How long after a list is complete further endpoints are looked for, of a continuous campaign."""
@@ -52,10 +55,11 @@ async def find_targets(campaign: Campaign) -> Listed:
     """Find the next endpoints that match and are no targets yet."""
     store, row = campaign.group.store, campaign.row
     criteria = EndpointCriteria(**load_json(row.criteria))
-    looked = await _look(store, criteria, row.listed_up_to or "")
-    ids = [id_ for id_, _ in looked]
-    matching = [found["id"] for found in await _matching(store, criteria, row.id, ids)] if ids else []
-    return Listed(matching, looked[-1][1] if len(looked) == PIECE else None)
+    most = PIECE if row.listed_at is None else LATER_PIECE
+    statement = candidates(criteria, row.listed_up_to or "", most)
+    looked = await store.fetch(statement.sql, *statement.values)
+    found = await _matching(store, criteria, row.id, [one["id"] for one in looked]) if looked else []
+    return Listed(found, looked[-1]["name"] if len(looked) == most else None)
 
 
 def add_targets(campaign: Campaign, listed: Listed) -> None:
@@ -73,16 +77,10 @@ def add_targets(campaign: Campaign, listed: Listed) -> None:
         row.wave_ends = dump_json([*row.ends[:-1], row.total])
 
 
-async def _look(store: Store, criteria: EndpointCriteria, after: str) -> list[tuple[int, str]]:
-    """Return id and name of the next endpoints that may match, by name."""
-    statement = candidates(criteria, after)
-    return [(row["id"], row["name"]) for row in await store.fetch(statement.sql, *statement.values)]
-
-
-def candidates(criteria: EndpointCriteria, after: str) -> Statement:
+def candidates(criteria: EndpointCriteria, after: str, most: int) -> Statement:
     """Return the statement of the endpoints at which a piece looks. One criterion leads to an index in the order of
     names; the others are checked afterwards."""
-    statement = Statement("", [after, PIECE])
+    statement = Statement("", [after, most])
     if criteria.names is not None:
         names = f"e.name = ANY({statement.add(list(criteria.names))}::text[])"
         sources = [f"SELECT e.id, e.name FROM endpoint e WHERE e.deleted_at IS NULL AND e.name > $1 AND {names}"]
@@ -100,20 +98,31 @@ def candidates(criteria: EndpointCriteria, after: str) -> Statement:
     return statement
 
 
-async def _matching(
-    store: Store, criteria: EndpointCriteria, campaign_id: int, ids: Sequence[int]
-) -> Sequence[dict[str, int]]:
+def _rest(criteria: EndpointCriteria) -> EndpointCriteria:
+    """Return the criteria that the endpoints of :func:`candidates` may not meet."""
+    if criteria.names is not None:
+        return criteria
+    if criteria.tags:
+        return replace(criteria, tags=tuple(criteria.tags)[1:])
+    return replace(criteria, object_id=None)
+
+
+async def _matching(store: Store, criteria: EndpointCriteria, campaign_id: int, ids: Sequence[int]) -> list[int]:
     statement = matching(criteria, campaign_id, ids, postgres=store.postgres)
-    return await store.fetch(statement.sql, *statement.values)
+    return [row["id"] for row in await store.fetch(statement.sql, *statement.values) if row["target"] is None]
 
 
 def matching(criteria: EndpointCriteria, campaign_id: int, ids: Sequence[int], *, postgres: bool) -> Statement:
-    """Return the statement of those of these endpoints that match and are no targets of the campaign, by name."""
+    """Return the statement of those of these candidates that match, by name, each with its target of the campaign.
+
+    The target is a column: for a condition (NOT EXISTS) PostgreSQL may read all targets of the campaign.
+    """
     statement = Statement("", [list(ids), campaign_id])
-    conditions = " AND ".join(criteria.conditions("e", statement, postgres=postgres))
+    conditions = " AND ".join(_rest(criteria).conditions("e", statement, postgres=postgres))
     statement.sql = f"""
-        SELECT e.id FROM endpoint e WHERE e.id = ANY($1::bigint[]) AND {conditions} AND NOT EXISTS (
-            SELECT 1 FROM campaign_target t WHERE t.endpoint_id = e.id AND t.campaign_id = $2
-        ) ORDER BY e.name
+        SELECT e.id, (
+            SELECT t.id FROM campaign_target t WHERE t.endpoint_id = e.id AND t.campaign_id = $2
+        ) AS target
+        FROM endpoint e WHERE e.id = ANY($1::bigint[]) AND {conditions} ORDER BY e.name
     """
     return statement

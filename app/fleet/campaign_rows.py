@@ -34,6 +34,7 @@ from app.models.fields import dump_json, load_json, members_of
 from app.models.ledger.group import Group
 from app.models.ledger.rows import CampaignChangeRow
 from app.models.ledger.store import Row, Store
+from app.models.ledger.writing import insert_into, update_by
 
 _STATUSES: Final = members_of(CampaignStatus)
 _STATES: Final = members_of(CampaignTargetState)
@@ -176,20 +177,10 @@ _TARGET_CHANGING: Final = TARGET_COLUMNS[TARGET_COLUMNS.index("state") :]
 _TARGET_CHANGING_VALUES: Final = attrgetter("id", *_TARGET_CHANGING)
 
 
-def _insert(table: str, columns: Sequence[str]) -> str:
-    marks = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
-
-
-def _update(table: str, columns: Sequence[str]) -> str:
-    sets = ", ".join(f"{column} = ${number}" for number, column in enumerate(columns, start=2))
-    return f"UPDATE {table} SET {sets} WHERE id = $1"
-
-
-_INSERT_CAMPAIGN: Final = _insert("campaign", CAMPAIGN_COLUMNS)
-_UPDATE_CAMPAIGN: Final = _update("campaign", _CHANGING)
-_INSERT_TARGET: Final = _insert("campaign_target", TARGET_COLUMNS)
-_UPDATE_TARGET: Final = _update("campaign_target", _TARGET_CHANGING)
+_INSERT_CAMPAIGN: Final = insert_into("campaign", CampaignRow, CAMPAIGN_COLUMNS)
+_UPDATE_CAMPAIGN: Final = update_by("campaign", CampaignRow, _CHANGING, "id")
+_INSERT_TARGET: Final = insert_into("campaign_target", TargetRow, TARGET_COLUMNS)
+_UPDATE_TARGET: Final = update_by("campaign_target", TargetRow, _TARGET_CHANGING, "id")
 _BY_ID: Final = f"SELECT {', '.join(CAMPAIGN_COLUMNS)} FROM campaign WHERE id = $1"
 TARGETS: Final = f"SELECT {', '.join(f't.{column}' for column in TARGET_COLUMNS)} FROM campaign_target t WHERE "
 
@@ -310,7 +301,8 @@ class Campaign:
     async def write_targets(self) -> None:
         """Write the changed targets at once, so that the next statements find them so."""
         if self.changed:
-            await self.group.store.execute_many(_UPDATE_TARGET, [_TARGET_CHANGING_VALUES(one) for one in self.changed])
+            rows = [_TARGET_CHANGING_VALUES(one) for one in self.changed]
+            await self.group.store.execute_many(_UPDATE_TARGET.each, rows, _UPDATE_TARGET.at_once)
             self.changed.clear()
 
     def save(self) -> None:

@@ -22,10 +22,10 @@ from app.models.ledger.group import Needs
 from app.models.ledger.rows import EndpointRow
 from app.models.operation import NewOperation
 
-PIECE: Final = 100
+PIECE: Final = 50
 """Maximum of targets that begin in one transaction."""
 
-ROWS: Final = 600
+ROWS: Final = 400
 """Maximum of rows that they write, ends of other targets in the same transaction excluded."""
 
 BYTES: Final = 1_048_576
@@ -105,7 +105,7 @@ async def find_starts(campaign: Campaign, last: int) -> Starts:
 
 def _piece(operations: Sequence[CampaignOperation]) -> int:
     """Return how many targets begin in one transaction."""
-    size = sum(_new(operation, "", "", None, 0).weight for operation in operations)
+    size = sum(_new(operation, "", None, None, 0).weight for operation in operations)
     rows = 2 * len(operations) + 3
     return max(1, min(PIECE, ROWS // rows, BYTES // max(1, size)))
 
@@ -169,15 +169,17 @@ def _begin(
     if row.package_id is not None:
         method, instance = row.method or FirmwareMethod.PULL, row.object_instance or 0
         return begin_update(group, endpoint, row.package_id, method, instance, by=row.created_by, target_id=target.id)
-    sequence = f"campaign:{row.id}:{target.number}:{target.attempts}"
+    sequence = f"campaign:{row.id}:{target.number}:{target.attempts}" if len(operations) > 1 else None
     created = [
         store_operation(group, _new(one, endpoint.name, sequence, row.created_by, target.id)) for one in operations
     ]
+    if sequence is not None:
+        group.sequences.discard((endpoint.id, sequence))  # it is new, so nothing has stopped it
     return created[0].seq
 
 
 def _new(
-    operation: CampaignOperation, endpoint: str, sequence: str, created_by: str | None, target_id: int
+    operation: CampaignOperation, endpoint: str, sequence: str | None, created_by: str | None, target_id: int
 ) -> NewOperation:
     return NewOperation(
         id=str(uuid.uuid4()),

@@ -44,7 +44,7 @@ MAX_OPEN: Final = 100
 
 MAX_REASON: Final = 500
 
-MOVED: Final = 400
+MOVED: Final = 200
 """Maximum of targets that are canceled, skipped or retried in one transaction: each is a row, and one of the log."""
 
 NOT_BEGUN: Final = "the campaign ended before it began"

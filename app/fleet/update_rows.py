@@ -14,6 +14,7 @@ from app.domain.firmware import Counts, Step
 from app.models.fields import members_of
 from app.models.ledger.group import Group
 from app.models.ledger.store import Row, Store
+from app.models.ledger.writing import insert_into, update_by
 
 _METHODS: Final = members_of(FirmwareMethod)
 _STATES: Final = members_of(FirmwareUpdateState)
@@ -97,12 +98,8 @@ _CHANGING_VALUES: Final = attrgetter("id", *_CHANGING)
 _SELECT: Final = f"SELECT {', '.join(UPDATE_COLUMNS)} FROM firmware_update"
 DUE: Final = f"{_SELECT} WHERE due_at IS NOT NULL AND due_at <= $1 ORDER BY due_at LIMIT $2"
 BY_ID: Final = f"{_SELECT} WHERE id = $1"
-_INSERT: Final = (
-    f"INSERT INTO firmware_update ({', '.join(UPDATE_COLUMNS)}) "
-    f"VALUES ({', '.join(f'${number}' for number in range(1, len(UPDATE_COLUMNS) + 1))})"
-)
-_SETS: Final = ", ".join(f"{column} = ${number}" for number, column in enumerate(_CHANGING, start=2))
-_UPDATE: Final = f"UPDATE firmware_update SET {_SETS} WHERE id = $1"
+_INSERT: Final = insert_into("firmware_update", UpdateRow, UPDATE_COLUMNS)
+_UPDATE: Final = update_by("firmware_update", UpdateRow, _CHANGING, "id")
 PACKAGES: Final = f"SELECT {', '.join(Package._fields)} FROM firmware_package WHERE id = ANY($1::bigint[])"
 _REQUESTED: Final = (ReadingOrigin.READ, ReadingOrigin.OBSERVE)
 _BY_REQUEST: Final = ", ".join(str(list(ReadingOrigin).index(origin)) for origin in _REQUESTED)

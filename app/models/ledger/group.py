@@ -29,7 +29,7 @@ from app.models.ledger.rows import (
     TransitionRow,
 )
 from app.models.ledger.rules import Rules
-from app.models.ledger.store import Row, Store
+from app.models.ledger.store import Row, Store, Write
 from app.models.lifecycle import MOVES, STOPPING, TERMINAL
 from app.models.operation import CHANGING_COLUMNS, OPERATION_COLUMNS, Operation
 
@@ -178,7 +178,7 @@ class Group:
     campaign_changes: list[CampaignChangeRow] = field(default_factory=list)
     readings: list[ReadingRow] = field(default_factory=list)
     audits: list[AuditRow] = field(default_factory=list)
-    statements: list[tuple[str, list[Values]]] = field(default_factory=list)
+    statements: list[tuple[str | Write, list[Values]]] = field(default_factory=list)
     moves: Counter[Move] = field(default_factory=Counter)
     reported: Counter[ReadingOrigin] = field(default_factory=Counter)
     ended: list[EndedOperation] = field(default_factory=list)

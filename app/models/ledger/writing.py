@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
-from operator import attrgetter
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from typing import Any, Final, get_args, get_type_hints
 
 from app.domain.enums import Instant, OperationStatus, Presence
@@ -68,14 +69,16 @@ def _arrays(row: type[Any], columns: Iterable[str]) -> str:
     return ", ".join(f"${number}::{kinds[column]}[]" for number, column in enumerate(columns, start=1))
 
 
-def _insert(table: str, row: type[Any], columns: tuple[str, ...], conflict: str = "") -> Write:
+def insert_into(table: str, row: type[Any], columns: tuple[str, ...], conflict: str = "") -> Write:
+    """Return the statement that inserts rows; the types of the columns are those of the fields of ``row``."""
     into = f"INSERT INTO {table} ({', '.join(columns)})"
     marks = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
     each, at_once = f"VALUES ({marks})", f"SELECT * FROM unnest({_arrays(row, columns)})"
     return Write(f"{into} {each} {conflict}".rstrip(), f"{into} {at_once} {conflict}".rstrip())
 
 
-def _update(table: str, row: type[Any], columns: tuple[str, ...], key: str) -> Write:
+def update_by(table: str, row: type[Any], columns: tuple[str, ...], key: str) -> Write:
+    """Return the statement that updates the rows with these keys; the values follow the key."""
     sets = ", ".join(f"{column} = ${number}" for number, column in enumerate(columns, start=2))
     from_arrays = ", ".join(f"{column} = v.{column}" for column in columns)
     rows = f"unnest({_arrays(row, (key, *columns))}) AS v({', '.join((key, *columns))})"
@@ -122,16 +125,16 @@ _UPSERT_STATE: Final = (
 )
 """Of two values of a resource the one with the greater time remains; with equal times the one that arrived later."""
 
-INSERT_ENDPOINT: Final = _insert("endpoint", EndpointRow, ENDPOINT_COLUMNS)
-UPDATE_LIVE: Final = _update("endpoint", EndpointRow, LIVE_COLUMNS, "id")
-UPDATE_ENDPOINT: Final = _update("endpoint", EndpointRow, LIVE_COLUMNS + REGISTRATION_COLUMNS, "id")
-INSERT_OPERATION: Final = _insert("operation", Operation, OPERATION_COLUMNS)
-UPDATE_OPERATION: Final = _update("operation", Operation, CHANGING_COLUMNS, "seq")
-INSERT_TRANSITION: Final = _insert("transition", TransitionRow, _TRANSITION_COLUMNS)
-INSERT_AUDIT: Final = _insert("audit_event", AuditRow, AuditRow._fields)
-INSERT_PRESENCE: Final = _insert("presence_change", PresenceChange, PresenceChange._fields)
-INSERT_CAMPAIGN_CHANGE: Final = _insert("campaign_change", CampaignChangeRow, CampaignChangeRow._fields)
-INSERT_READING: Final = _insert("reading", ReadingRow, ReadingRow._fields)
+INSERT_ENDPOINT: Final = insert_into("endpoint", EndpointRow, ENDPOINT_COLUMNS)
+UPDATE_LIVE: Final = update_by("endpoint", EndpointRow, LIVE_COLUMNS, "id")
+UPDATE_ENDPOINT: Final = update_by("endpoint", EndpointRow, LIVE_COLUMNS + REGISTRATION_COLUMNS, "id")
+INSERT_OPERATION: Final = insert_into("operation", Operation, OPERATION_COLUMNS)
+UPDATE_OPERATION: Final = update_by("operation", Operation, CHANGING_COLUMNS, "seq")
+INSERT_TRANSITION: Final = insert_into("transition", TransitionRow, _TRANSITION_COLUMNS)
+INSERT_AUDIT: Final = insert_into("audit_event", AuditRow, AuditRow._fields)
+INSERT_PRESENCE: Final = insert_into("presence_change", PresenceChange, PresenceChange._fields)
+INSERT_CAMPAIGN_CHANGE: Final = insert_into("campaign_change", CampaignChangeRow, CampaignChangeRow._fields)
+INSERT_READING: Final = insert_into("reading", ReadingRow, ReadingRow._fields)
 UPSERT_STATE: Final = Write(
     _UPSERT_STATE.format("seq = $1 AND stored_at = $2"),
     _UPSERT_STATE.format("seq = ANY($1::bigint[]) AND stored_at = ($2::bigint[])[1]"),
@@ -140,8 +143,8 @@ UPSERT_STATE: Final = Write(
 column, took longer than to find them, which needs the partition's time."""
 
 _SAME_TAG: Final = "ON CONFLICT (endpoint_id, tag) DO UPDATE SET overdue = excluded.overdue"
-INSERT_TAG: Final = _insert("endpoint_tag", TagRow, TagRow._fields, _SAME_TAG)
-INSERT_OBJECT: Final = _insert("endpoint_object", ObjectRow, ObjectRow._fields, "ON CONFLICT DO NOTHING")
+INSERT_TAG: Final = insert_into("endpoint_tag", TagRow, TagRow._fields, _SAME_TAG)
+INSERT_OBJECT: Final = insert_into("endpoint_object", ObjectRow, ObjectRow._fields, "ON CONFLICT DO NOTHING")
 """A process of an earlier version changes the row of an endpoint, and not these rows."""
 DELETE_TAG: Final = _delete("endpoint_tag", TagRow, TagRow._fields[:2])
 DELETE_OBJECT: Final = _delete("endpoint_object", ObjectRow, ObjectRow._fields[:2])
@@ -149,14 +152,14 @@ DELETE_OBJECT: Final = _delete("endpoint_object", ObjectRow, ObjectRow._fields[:
 UPDATES_DUE: Final = _due("firmware_update", "finished_at IS NULL")
 TARGETS_DUE: Final = _due("campaign_target", "state = 'RUNNING'")
 
-ADD_TO_COUNTER: Final = _insert(
+ADD_TO_COUNTER: Final = insert_into(
     "ledger_counter",
     CounterRow,
     CounterRow._fields,
     "ON CONFLICT (server_id, name) DO UPDATE SET value = ledger_counter.value + excluded.value",
 )
-UPDATE_SERVER: Final = _update("leshan_server", ServerRow, SERVER_COLUMNS[1:], "id")
-UPDATE_HEAD: Final = _update("ledger_head", LedgerHead, LedgerHead._fields[1:], "id")
+UPDATE_SERVER: Final = update_by("leshan_server", ServerRow, SERVER_COLUMNS[1:], "id")
+UPDATE_HEAD: Final = update_by("ledger_head", LedgerHead, LedgerHead._fields[1:], "id")
 
 
 async def flush(group: Group) -> None:
@@ -258,8 +261,9 @@ async def _write_but_sending(group: Group) -> Writing:
     for write, rows in ((INSERT_OPERATION, new), (UPDATE_OPERATION, left)):
         if rows:
             await store.execute_many(write.each, rows, write.at_once)
-    for sql, given in group.statements:
-        await store.execute_many(sql, given)
+    for statement, given in groupby(group.statements, key=itemgetter(0)):
+        each, *at_once = (statement,) if isinstance(statement, str) else statement
+        await store.execute_many(each, [row for _, rows in given for row in rows], *at_once)
     group.statements.clear()
     return UPDATE_OPERATION, sending
 

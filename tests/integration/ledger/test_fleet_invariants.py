@@ -41,8 +41,8 @@ BREACHES: Final[dict[str, tuple[str, str, int]]] = {
         18,
     ),
     "a target without work": (
-        "UPDATE operation SET fleet_id = -fleet_id WHERE created_by = 'operator' AND sequence IS NOT NULL",
-        "UPDATE operation SET fleet_id = -fleet_id WHERE created_by = 'operator' AND sequence IS NOT NULL",
+        "UPDATE operation SET fleet_id = -fleet_id WHERE fleet_id IN (SELECT id FROM campaign_target)",
+        "UPDATE operation SET fleet_id = -fleet_id WHERE fleet_id < 0",
         22,
     ),
     "a target without its update": (

@@ -127,7 +127,7 @@ async def test_statements_of_campaigns_have_their_indexes(many_rows_url: str, an
             EndpointCriteria(object_id=5, tags=()),
             EndpointCriteria(names=["device-1017", "device-1018"]),
         ):
-            lines = await plan(campaign_listing.candidates(criteria, "device-1100"))
+            lines = await plan(campaign_listing.candidates(criteria, "device-1100", 200))
             assert not scanned(lines), (criteria, lines)
             lines = await plan(campaign_listing.matching(criteria, 3, FEW, postgres=on_postgres()))
             assert not scanned(lines), (criteria, lines)
