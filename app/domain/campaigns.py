@@ -22,7 +22,7 @@ _S = CampaignStatus
 
 MINUTE: Final = 60 * SECOND
 
-MAX_WAVES: Final = 20
+MAX_WAVES: Final = 100
 MAX_OPERATIONS: Final = 20
 MAX_RETRIES: Final = 10
 MAX_STARTS_PER_MINUTE: Final = 60_000

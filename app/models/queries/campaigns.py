@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 from app.domain.campaigns import wave_of
 from app.domain.enums import CampaignStatus, CampaignTargetState, FirmwareMethod, Instant
@@ -29,6 +29,7 @@ _METHODS: Final = members_of(FirmwareMethod)
 class CampaignView:
     """A campaign; JSON as it is stored. The numbers of targets by state are in :attr:`counts`."""
 
+    LARGE: ClassVar = ("given_filter", "waves")
     id: int
     name: str
     status: CampaignStatus
@@ -60,6 +61,7 @@ class CampaignView:
     failed: int
     canceled: int
     skipped: int
+    weight: int = 0
 
     @classmethod
     def load(cls, row: Row) -> Self:
@@ -102,7 +104,6 @@ class CampaignTargetView:
         return wave_of(self.number, load_json(self.wave_ends_json) or [])
 
 
-_CAMPAIGN: Final = columns(CampaignView, "c")
 _TARGET: Final = ", ".join(
     f"{'c.wave_ends' if field.name == 'wave_ends_json' else f't.{field.name}'}" for field in fields(CampaignTargetView)
 )
@@ -125,6 +126,10 @@ MOST_DUE: Final = 500
 """Maximum of campaigns and of targets from which the campaigns that are due are read."""
 
 
+def _campaign(large: Large) -> str:
+    return columns(CampaignView, "c", large, postgres=on_postgres())
+
+
 async def campaign_by_id(id_: int) -> CampaignView | None:
     """Return a campaign by its id.
 
@@ -134,16 +139,16 @@ async def campaign_by_id(id_: int) -> CampaignView | None:
     return (await campaigns_by_id([id_])).get(id_)
 
 
-async def campaigns_by_id(ids: Collection[int]) -> dict[int, CampaignView]:
+async def campaigns_by_id(ids: Collection[int], large: Large = Large.ALL) -> dict[int, CampaignView]:
     """Return campaigns by their ids; unknown ones are omitted. Raise ReadUnavailable."""
     if not ids:
         return {}
-    rows = await fetch(f"SELECT {_CAMPAIGN} FROM campaign c WHERE c.id = ANY($1::bigint[])", [list(ids)])
+    rows = await fetch(f"SELECT {_campaign(large)} FROM campaign c WHERE c.id = ANY($1::bigint[])", [list(ids)])
     return {view.id: view for view in map(CampaignView.load, rows)}
 
 
 async def campaign_page(
-    statuses: Collection[CampaignStatus] | None, first: int, after: str | None = None
+    statuses: Collection[CampaignStatus] | None, first: int, after: str | None = None, large: Large = Large.ALL
 ) -> Page[CampaignView]:
     """Return a page of campaigns, newest first; with ``statuses``, those in one of them.
 
@@ -152,15 +157,15 @@ async def campaign_page(
         ReadUnavailable: the database cannot be reached.
     """
     before = MAX_SEQ if after is None else parse_seq_cursor(_CAMPAIGN_KIND, after)
-    sql = campaign_page_sql(statuses)
+    sql = campaign_page_sql(statuses, large)
     found = [CampaignView.load(row) for row in await fetch(sql, [before, first + 1])] if sql else []
     total = partial(uncounted, len(found))
     return Page.of(_CAMPAIGN_KIND, found, first, lambda c: c.id, continued=after is not None, total=total)
 
 
-def campaign_page_sql(statuses: Collection[CampaignStatus] | None) -> str | None:
+def campaign_page_sql(statuses: Collection[CampaignStatus] | None, large: Large = Large.ALL) -> str | None:
     """Return the statement of a page of campaigns with ids below ``$1``; None if no status is wanted."""
-    select = f"SELECT {_CAMPAIGN} FROM campaign c WHERE c.id < $1"
+    select = f"SELECT {_campaign(large)} FROM campaign c WHERE c.id < $1"
     wanted = [status for status in CampaignStatus if statuses is None or status in statuses]
     if len(wanted) == len(CampaignStatus):
         return merged([select], "id DESC", "$2")

@@ -117,6 +117,10 @@ def _retried(_: OperationCriteria, wanted: object, statement: Statement) -> list
     return [Condition("o", RETRIED if wanted else f"NOT {RETRIED}")]
 
 
+def _for_fleet_work(_: OperationCriteria, id_: int, statement: Statement) -> list[Condition]:
+    return [Condition("o", f"o.fleet_id = {statement.add(id_)}")]
+
+
 @dataclass(frozen=True, slots=True)
 class OperationCriteria:
     """A filter of operations: each criterion with its SQL conditions. None means any; an empty list means none.
@@ -129,6 +133,7 @@ class OperationCriteria:
         endpoints: exact names, of which one must match.
         batch: the label that it was created with.
         retried: whether an operation exists that retries it.
+        fleet_id: the firmware update or the campaign's target that it was created for.
     """
 
     endpoint: str | None = _by(_of_endpoint)
@@ -142,6 +147,7 @@ class OperationCriteria:
     batch: str | None = _by(_compared("batch"))
     created_by: str | None = _by(_compared("created_by"))
     retried: bool | None = _by(_retried)
+    fleet_id: int | None = _by(_for_fleet_work)
 
     @property
     def impossible(self) -> bool:

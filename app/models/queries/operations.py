@@ -36,7 +36,8 @@ async def operation_page(
     found: list[Operation] = []
     if not criteria.impossible:
         statement = operation_statement(criteria, before, first + 1, large)
-        with reading_through(Lane.SMALL if criteria.indexed else Lane.SEARCH):
+        small = criteria.indexed or criteria.fleet_id is not None
+        with reading_through(Lane.SMALL if small else Lane.SEARCH):
             found = [Operation.load(row) for row in await fetch(statement.sql, statement.values)]
 
     async def total() -> tuple[int, bool]:

@@ -76,6 +76,7 @@ async def upgrade(db: BaseDBAsyncClient) -> str:
             WHERE finished_at IS NULL;
         CREATE INDEX IF NOT EXISTS ix_firmware_update_endpoint ON firmware_update (endpoint_id, id);
         CREATE INDEX IF NOT EXISTS ix_firmware_update_package ON firmware_update (package_id, finished_at);
+        CREATE INDEX IF NOT EXISTS ix_firmware_update_state ON firmware_update (state, id);
         CREATE INDEX IF NOT EXISTS ix_firmware_update_finished ON firmware_update (finished_at)
             WHERE finished_at IS NOT NULL;
         CREATE TABLE IF NOT EXISTS campaign (
