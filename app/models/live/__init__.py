@@ -1,8 +1,10 @@
 """The live log: each committed event is delivered to every matching subscriber, once and in order."""
 
 from app.models.live.events import (
+    CampaignCriteria,
     CursorExpired,
     Lagged,
+    LiveCampaignChange,
     LivePresence,
     LiveResource,
     LiveTransition,
@@ -13,8 +15,10 @@ from app.models.live.events import (
 from app.models.live.log import LiveLog
 
 __all__ = [
+    "CampaignCriteria",
     "CursorExpired",
     "Lagged",
+    "LiveCampaignChange",
     "LiveLog",
     "LivePresence",
     "LiveResource",

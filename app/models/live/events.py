@@ -12,7 +12,15 @@ from typing import Final, Protocol, TypeVar
 from app.domain.enums import OperationStatus
 from app.models.cursors import log_cursor
 from app.models.operation import Operation
-from app.models.queries.log import Piece, read_presences, read_resources, read_transitions
+from app.models.queries.campaigns import CampaignTargetView, CampaignView, campaign_targets_by_id, campaigns_by_id
+from app.models.queries.endpoints import endpoints_by_id
+from app.models.queries.log import (
+    Piece,
+    read_campaign_changes,
+    read_presences,
+    read_resources,
+    read_transitions,
+)
 from app.models.queries.operations import operations_by_id
 from app.models.queries.views import EndpointView, Large, PresenceChangeView, ReadingView, TransitionView
 
@@ -69,6 +77,16 @@ class LiveResource(LiveEvent):
     endpoint: EndpointView
 
 
+@dataclass(slots=True)
+class LiveCampaignChange(LiveEvent):
+    """A change of a campaign with the campaign or, if one of its targets changed, also with that and its endpoint. None
+    of them is older than the change."""
+
+    campaign: CampaignView
+    target: CampaignTargetView | None
+    endpoint: EndpointView | None
+
+
 EVERYTHING: Final = ("everything", "")
 """The key of subscribers to all endpoints."""
 
@@ -81,6 +99,10 @@ def endpoint_key(name: str) -> Key:
 
 def operation_key(id_: str) -> Key:
     return ("operation", id_)
+
+
+def campaign_key(id_: int) -> Key:
+    return ("campaign", str(id_))
 
 
 def _endpoint_keys(endpoint: str | None) -> list[Key]:
@@ -135,6 +157,19 @@ class ResourceCriteria:
             return True
         prefix, path = self.path_prefix.rstrip("/"), event.change.path
         return path == prefix or path.startswith(prefix + "/")
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignCriteria:
+    """Changes of one campaign and its targets, or of all."""
+
+    campaign_id: int | None = None
+
+    def interests(self) -> list[Key]:
+        return [EVERYTHING if self.campaign_id is None else campaign_key(self.campaign_id)]
+
+    def admits(self, event: LiveCampaignChange) -> bool:  # noqa: ARG002 - the key decides
+        return True
 
 
 C = TypeVar("C")
@@ -193,3 +228,26 @@ class Resources:
 
     def keys(self, event: LiveResource) -> Iterable[Key]:
         return EVERYTHING, endpoint_key(event.endpoint.name)
+
+
+class Campaigns:
+    """Changes of campaigns with what changed: a statement each for the changes, campaigns, targets and endpoints,
+    however many changes there are. Those of a campaign that was deleted meanwhile are omitted."""
+
+    async def read(self, criteria: CampaignCriteria, after: int, until: int) -> Piece[LiveCampaignChange]:
+        piece = await read_campaign_changes(after, PIECE, until=until, campaign_id=criteria.campaign_id)
+        changes = [change for (change,) in piece.rows]
+        campaigns = await campaigns_by_id({change.campaign_id for change in changes}, Large.SHORT)
+        targets = await campaign_targets_by_id({change.target_id for change in changes if change.target_id is not None})
+        endpoints = await endpoints_by_id({target.endpoint_id for target in targets.values()}, Large.SHORT)
+        events = []
+        for change in changes:
+            campaign = campaigns.get(change.campaign_id)
+            target = None if change.target_id is None else targets.get(change.target_id)
+            if campaign is not None:
+                endpoint = None if target is None else endpoints.get(target.endpoint_id)
+                events.append(LiveCampaignChange(change.seq, campaign, target, endpoint))
+        return Piece(events, piece.upto, piece.head)
+
+    def keys(self, event: LiveCampaignChange) -> Iterable[Key]:
+        return EVERYTHING, campaign_key(event.campaign.id)

@@ -21,8 +21,11 @@ import structlog
 from app.models.cursors import InvalidCursor, log_cursor
 from app.models.ledger.outage import READING, Outage
 from app.models.live.events import (
+    CampaignCriteria,
+    Campaigns,
     CursorExpired,
     Lagged,
+    LiveCampaignChange,
     LivePresence,
     LiveResource,
     LiveTransition,
@@ -70,7 +73,8 @@ class LiveLog:
         self._transitions: Feed[LiveTransition] = Feed(Transitions(), TransitionCriteria())
         self._presences: Feed[LivePresence] = Feed(Presences(), PresenceCriteria())
         self._resources: Feed[LiveResource] = Feed(Resources(), ResourceCriteria())
-        self._feeds: tuple[Feed[Any], ...] = (self._transitions, self._presences, self._resources)
+        self._campaigns: Feed[LiveCampaignChange] = Feed(Campaigns(), CampaignCriteria())
+        self._feeds: tuple[Feed[Any], ...] = (self._transitions, self._presences, self._resources, self._campaigns)
         self._closed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -123,6 +127,12 @@ class LiveLog:
     ) -> AsyncGenerator[LiveResource, None]:
         """Yield values of resources, as :meth:`transitions` does."""
         return self._follow(self._resources, ResourceCriteria(endpoint, path_prefix), after)
+
+    def campaigns(
+        self, campaign_id: int | None = None, after: int | None = None
+    ) -> AsyncGenerator[LiveCampaignChange, None]:
+        """Yield changes of a campaign and its targets, as :meth:`transitions` does."""
+        return self._follow(self._campaigns, CampaignCriteria(campaign_id), after)
 
     # --- the reader
 

@@ -49,7 +49,14 @@ from app.models.queries.fleet import (
     firmware_packages_by_id,
     stored_package_keys,
 )
-from app.models.queries.log import Expired, Piece, read_presences, read_resources, read_transitions
+from app.models.queries.log import (
+    Expired,
+    Piece,
+    read_campaign_changes,
+    read_presences,
+    read_resources,
+    read_transitions,
+)
 from app.models.queries.many import exact_count, not_retried, operation_seqs
 from app.models.queries.observation_rules import (
     ObservationView,
@@ -176,6 +183,7 @@ __all__ = [
     "operations_of_targets",
     "pause_by_id",
     "pauses",
+    "read_campaign_changes",
     "read_presences",
     "read_resources",
     "read_transitions",

@@ -19,6 +19,7 @@ from app.models.operation import Operation
 from app.models.queries.access import MAX_SEQ, Statement, fetch, on_postgres
 from app.models.queries.criteria import ENDPOINT_BY_NAME, below, of_name
 from app.models.queries.views import (
+    CampaignChangeView,
     EndpointView,
     Large,
     PresenceChangeView,
@@ -101,6 +102,16 @@ async def read_resources(
         conditions.append(f"({' OR '.join(below('l.path', path_prefix, statement))})")
     shapes = (ReadingView, EndpointView)
     return await _read(shapes, "reading l", conditions, statement, windowed=windowed)
+
+
+async def read_campaign_changes(
+    after: int, limit: int, *, until: int = MAX_SEQ, campaign_id: int | None = None
+) -> Piece[tuple[CampaignChangeView]]:
+    """Return changes of campaigns and their targets with ``after < seq <= until``. Raise as :func:`read_transitions`
+    does."""
+    statement = Statement("", [after, until, limit])
+    conditions = [] if campaign_id is None else [f"l.campaign_id = {statement.add(campaign_id)}"]
+    return await _read((CampaignChangeView,), "campaign_change l", conditions, statement)
 
 
 def _of_endpoint(endpoint: str | None, statement: Statement) -> list[str]:

@@ -178,6 +178,20 @@ class PresenceChangeView:
         return cls(seq, endpoint_id, Presence(presence), at)
 
 
+@dataclass(slots=True)
+class CampaignChangeView:
+    """A change of a campaign, or of one of its targets."""
+
+    seq: int
+    campaign_id: int
+    target_id: int | None
+    at: Instant
+
+    @classmethod
+    def load(cls, row: Row) -> Self:
+        return cls(*row)
+
+
 @dataclass(slots=True, kw_only=True)
 class ResourceStateView:
     """The latest known value of a resource."""
