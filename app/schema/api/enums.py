@@ -9,8 +9,12 @@ from typing import Any, Final
 import strawberry
 
 from app.domain.enums import (
+    CampaignStatus,
+    CampaignTargetState,
     ContentFormat,
     Delivery,
+    FirmwareMethod,
+    FirmwareUpdateState,
     ObservationState,
     OperationKind,
     OperationStatus,
@@ -124,6 +128,39 @@ _OBSERVATIONS: Final = {
     "REFUSED": "The device answered an OBSERVE with an error. Tried again at its next registration.",
     "NOT_SUPPORTED": "The device has not registered an instance with one of the paths.",
 }
+_METHODS: Final = {
+    "PULL": "The device downloads the package from its URI.",
+    "PUSH": "The package is written to the device (`/5/x/0`).",
+}
+_UPDATES: Final = {
+    "QUEUED": "Not begun: the device has not answered yet which version it runs.",
+    "PREPARING": "The device's Firmware Update object is read, reset where it is not idle, and observed.",
+    "DELIVERING": "The package, or its URI, is written to the device.",
+    "DOWNLOADING": "The device downloads the package.",
+    "DOWNLOADED": "The device has the package; its installation is requested.",
+    "UPDATING": "The device installs the package and reboots.",
+    "VERIFYING": "The version that the device runs is read.",
+    "SUCCEEDED": "Final: the device runs exactly the package's version.",
+    "FAILED": "Final: the update failed, according to `reason`.",
+    "CANCELED": "Final: a user canceled the update, or the endpoint was deleted.",
+}
+_CAMPAIGNS: Final = {
+    "SCHEDULED": "Begins at its `startAt`.",
+    "RUNNING": "Targets begin as its waves, limits and daily window allow.",
+    "PAUSED": "No target begins until `resumeCampaign`; those that have begun go on. `reason` says why.",
+    "WAITING_FOR_APPROVAL": "The present wave has ended; the next one begins after `approveCampaignWave`.",
+    "ABORTED": "Too many targets failed: those that had not begun are canceled.",
+    "COMPLETED": "All targets have ended.",
+    "CANCELED": "A user canceled the campaign: targets that had not begun are canceled.",
+}
+_TARGETS: Final = {
+    "WAITING": "Not begun, or to be tried again.",
+    "RUNNING": "Its firmware update, or its operations, have begun.",
+    "SUCCEEDED": "The firmware update succeeded, or all operations are CONFIRMED.",
+    "FAILED": "The firmware update or an operation failed, and `retries` is used up.",
+    "CANCELED": "The campaign, the firmware update or an operation was canceled.",
+    "SKIPPED": "Nothing was sent to the device; `detail` says why.",
+}
 
 
 def _describe(enum: EnumMeta, description: str, commands: Mapping[str, str]) -> None:
@@ -155,10 +192,18 @@ _describe(ObservationState, "Progress of an observation rule on an endpoint.", _
 _describe(ValueType, "LwM2M data type of a value (Core 1.1, appendix C).", _TYPES)
 _describe(TimeSource, "Whose clock gave the time of a value.", _TIME_SOURCES)
 _describe(ReadingOrigin, "Kind of message that carried a value.", _ORIGINS)
+_describe(FirmwareMethod, "How a device receives a firmware package (LwM2M Core 1.1, appendix E.6).", _METHODS)
+_describe(FirmwareUpdateState, "Progress of a firmware update.", _UPDATES)
+_describe(CampaignStatus, "Status of a campaign.", _CAMPAIGNS)
+_describe(CampaignTargetState, "State of one endpoint of a campaign.", _TARGETS)
 
 __all__ = [
+    "CampaignStatus",
+    "CampaignTargetState",
     "ContentFormat",
     "Delivery",
+    "FirmwareMethod",
+    "FirmwareUpdateState",
     "ObservationState",
     "OperationKind",
     "OperationStatus",

@@ -12,8 +12,10 @@ ENDPOINT: Final = "Endpoint"
 RULE: Final = "ObservationRule"
 API_TOKEN: Final = "ApiToken"  # noqa: S105 - a type's name
 FIRMWARE_PACKAGE: Final = "FirmwarePackage"
+FIRMWARE_UPDATE: Final = "FirmwareUpdate"
+CAMPAIGN: Final = "Campaign"
 
-_NUMBERED: Final = frozenset({ENDPOINT, RULE, API_TOKEN, FIRMWARE_PACKAGE})
+_NUMBERED: Final = frozenset({ENDPOINT, RULE, API_TOKEN, FIRMWARE_PACKAGE, FIRMWARE_UPDATE, CAMPAIGN})
 """Types whose keys are numbers."""
 
 
@@ -45,6 +47,14 @@ def package_id(key: int) -> str:
     return global_id(FIRMWARE_PACKAGE, key)
 
 
+def firmware_update_id(key: int) -> str:
+    return global_id(FIRMWARE_UPDATE, key)
+
+
+def campaign_id(key: int) -> str:
+    return global_id(CAMPAIGN, key)
+
+
 def parse_id(text: str) -> tuple[str, str]:
     """Return the type name and the key that :func:`global_id` made a global id of.
 
@@ -57,12 +67,7 @@ def parse_id(text: str) -> tuple[str, str]:
         raise NoSuchId(f"Invalid global id {text[:100]!r}.") from None
     if type_name == OPERATION and _is_uuid(key):
         return type_name, key
-    if (
-        type_name in {ENDPOINT, RULE, API_TOKEN, FIRMWARE_PACKAGE}
-        and key.isascii()
-        and key.isdigit()
-        and len(key) <= 18
-    ):
+    if type_name in _NUMBERED and key.isascii() and key.isdigit() and len(key) <= 18:
         return type_name, key
     raise NoSuchId(f"Invalid global id {text[:100]!r}.")
 
@@ -85,6 +90,16 @@ def parse_token_id(text: str) -> int:
 def parse_package_id(text: str) -> int:
     """Return the id of a firmware package's global id. Raises as :func:`_key_of` does."""
     return int(_key_of(text, FIRMWARE_PACKAGE, "package", "a"))
+
+
+def parse_firmware_update_id(text: str) -> int:
+    """Return the id of a firmware update's global id. Raises as :func:`_key_of` does."""
+    return int(_key_of(text, FIRMWARE_UPDATE, "firmware update", "a"))
+
+
+def parse_campaign_id(text: str) -> int:
+    """Return the id of a campaign's global id. Raises as :func:`_key_of` does."""
+    return int(_key_of(text, CAMPAIGN, "campaign", "a"))
 
 
 def _key_of(text: str, expected: str, name: str, article: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 from app.models.ledger import ANSWER_SECONDS, LedgerError, LedgerUnavailable, LimitExceeded, NotFound
@@ -11,7 +11,7 @@ from app.models.ledger.commands import Command
 from app.models.operation import NewOperation, Operation
 from app.schema.api.checks import optional_text
 from app.schema.api.context import RequestContext
-from app.schema.api.ids import operation_id, rule_id
+from app.schema.api.ids import campaign_id, firmware_update_id, operation_id, rule_id
 from app.schema.api.input_validation import digest
 from app.schema.errors import ApiError, Code
 from app.telemetry import LIMIT_REFUSALS
@@ -23,6 +23,13 @@ UNAVAILABLE: Final = (
     "The database cannot be reached; retry with the same idempotencyKey or batch, because the mutation may have been "
     "executed."
 )
+
+_IDS: Final[Mapping[str, Callable[[int], str]]] = {
+    "rule": rule_id,
+    "update": firmware_update_id,
+    "campaign": campaign_id,
+}
+"""What a conflict names beside an operation, with its global id."""
 
 
 async def submit(context: RequestContext, command: Command[Result]) -> Result:
@@ -53,8 +60,9 @@ def refusal(error: LedgerError | LedgerUnavailable) -> ApiError:
     facts = dict(error.facts)
     if "id" in facts:
         facts["id"] = operation_id(facts["id"])
-    if "rule" in facts:
-        facts["id"] = rule_id(facts.pop("rule"))
+    for name, id_of in _IDS.items():
+        if name in facts:
+            facts["id"] = id_of(facts.pop(name))
     return ApiError(codes.get(type(error), Code.CONFLICT), str(error), **facts)
 
 

@@ -17,11 +17,13 @@ from app.models.object_models import stored_versions
 from app.models.operation import NewOperation
 from app.models.queries import endpoint_by_id, operation_by_id
 from app.schema.api.access import AccessMutation
+from app.schema.api.campaigns import CampaignMutation
 from app.schema.api.context import Info, RequestContext
 from app.schema.api.dispatch_control import DispatchMutation
 from app.schema.api.endpoint_mutations import EndpointMutation, known_endpoint
 from app.schema.api.fields import mutation
 from app.schema.api.firmware_packages import FirmwarePackageMutation
+from app.schema.api.firmware_updates import FirmwareUpdateMutation
 from app.schema.api.ids import NoSuchId, operation_id, parse_operation_id
 from app.schema.api.input_validation import new_operation
 from app.schema.api.inputs import CreateDeviceOperationInput
@@ -53,6 +55,8 @@ class Mutation(
     EndpointMutation,
     ObservationRuleMutation,
     FirmwarePackageMutation,
+    FirmwareUpdateMutation,
+    CampaignMutation,
     AccessMutation,
 ):
     @mutation(

@@ -20,13 +20,24 @@ from app.models.queries import (
 )
 from app.schema.api.access import AccessQuery
 from app.schema.api.arguments import PageCursor, PageSize
+from app.schema.api.campaigns import CampaignQuery, campaign
 from app.schema.api.checks import optional_text, plain_text
 from app.schema.api.context import Info
 from app.schema.api.dispatch_control import DispatchQuery
 from app.schema.api.fields import check_role, resolved
 from app.schema.api.filters import endpoint_criteria, operation_criteria
 from app.schema.api.firmware_packages import FirmwarePackageQuery
-from app.schema.api.ids import API_TOKEN, FIRMWARE_PACKAGE, OPERATION, RULE, NoSuchId, parse_id
+from app.schema.api.firmware_updates import FirmwareUpdateQuery, firmware_update
+from app.schema.api.ids import (
+    API_TOKEN,
+    CAMPAIGN,
+    FIRMWARE_PACKAGE,
+    FIRMWARE_UPDATE,
+    OPERATION,
+    RULE,
+    NoSuchId,
+    parse_id,
+)
 from app.schema.api.inputs import DeviceOperationFilter, EndpointFilter
 from app.schema.api.observation_rules import ObservationRuleQuery
 from app.schema.api.readings import ReadingQuery
@@ -37,12 +48,11 @@ from app.schema.api.types.device import (
     DeviceOperation,
     DeviceOperationConnection,
     Endpoint,
-    EndpointConnection,
-    endpoint_connection,
     endpoint_of,
     operation_connection,
     operation_of,
 )
+from app.schema.api.types.endpoint_list import EndpointConnection, endpoint_connection
 from app.schema.api.types.firmware_package import package_of
 from app.schema.api.types.node import Node
 from app.schema.api.types.observation import rule_of
@@ -54,10 +64,18 @@ from app.security import Role
     description="Queries. Each field is nullable: one that fails is null, with an error, and does not affect the "
     "others."
 )
-class Query(DispatchQuery, ObservationRuleQuery, ReadingQuery, FirmwarePackageQuery, AccessQuery):
+class Query(
+    DispatchQuery,
+    ObservationRuleQuery,
+    ReadingQuery,
+    FirmwarePackageQuery,
+    FirmwareUpdateQuery,
+    CampaignQuery,
+    AccessQuery,
+):
     @resolved(
-        "Endpoint, operation, observation rule, firmware package or, for the role ADMIN, API token with this global "
-        "id; null if there is none."
+        "Endpoint, operation, observation rule, firmware package, firmware update, campaign or, for the role ADMIN, "
+        "API token with this global id; null if there is none."
     )
     async def node(
         self,
@@ -76,6 +94,10 @@ class Query(DispatchQuery, ObservationRuleQuery, ReadingQuery, FirmwarePackageQu
         if type_name == RULE:
             rule = await observation_rule_by_id(int(key))
             return rule_of(rule) if rule else None
+        if type_name == FIRMWARE_UPDATE:
+            return await firmware_update(info, int(key))
+        if type_name == CAMPAIGN:
+            return await campaign(info, int(key))
         if type_name == FIRMWARE_PACKAGE:
             package = await firmware_package_by_id(int(key))
             return package_of(package, info.context.services.firmware.url) if package else None

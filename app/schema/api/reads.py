@@ -43,6 +43,7 @@ from app.models.queries import (
     transitions_by_seq,
 )
 from app.models.waiting import Calls, may_be_full, needs_head, waiting_for
+from app.schema.api.fleet_reads import FleetReads
 from app.schema.budget import RESPONSE, RequestBudget
 
 
@@ -78,10 +79,18 @@ class Reads:
         """Created on demand, because it refers to this object: a reference cycle has to be garbage collected."""
         self._observations: DataLoader[int, list[ObservationView]] | None = None
         self._counts: DataLoader[int, Mapping[ObservationState, int]] | None = None
+        self._fleet: FleetReads | None = None
 
     def forget(self) -> None:
         """Drop cached rows, after a mutation and for each event of a subscription."""
-        self._by_seq = self._registered = self._observations = self._counts = None
+        self._by_seq = self._registered = self._observations = self._counts = self._fleet = None
+
+    @property
+    def fleet(self) -> FleetReads:
+        """The reads of fleet work."""
+        if self._fleet is None:
+            self._fleet = FleetReads(self)
+        return self._fleet
 
     def begin_event(self) -> None:
         """Drop cached rows and reset the budget of the response for the next event of a subscription."""

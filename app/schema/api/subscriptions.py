@@ -9,23 +9,32 @@ from typing import Annotated, TypeVar
 import strawberry
 
 from app.models.cursors import parse_log_cursor
-from app.models.live import Lagged, LivePresence, LiveResource, LiveTransition, TransitionCriteria
+from app.models.live import (
+    Lagged,
+    LiveCampaignChange,
+    LivePresence,
+    LiveResource,
+    LiveTransition,
+    TransitionCriteria,
+)
 from app.models.queries import operations_by_id
+from app.models.queries.campaigns import campaign_by_id
 from app.schema.api.arguments import EventsOfEndpoint, LogCursor, PathPrefix
 from app.schema.api.checks import checked_prefix, optional_text
 from app.schema.api.context import Info
 from app.schema.api.enums import OperationStatus
 from app.schema.api.fields import followed
-from app.schema.api.ids import NoSuchId, parse_operation_id
+from app.schema.api.ids import NoSuchId, parse_campaign_id, parse_operation_id
 from app.schema.api.scalars import DateTime
-from app.schema.api.types.change import EndpointPresenceChange, ResourceChange
+from app.schema.api.types.campaign import campaign_of, target_of
+from app.schema.api.types.change import CampaignProgress, EndpointPresenceChange, ResourceChange
 from app.schema.api.types.device import OperationTransition, endpoint_of, operation_of, transition_of
 from app.schema.api.types.resource import observed_of, resource_state
 from app.schema.errors import ApiError, Code, bad_input, over_limit
 from app.schema.limits import MAX_CREATED
 from app.telemetry import LAGGED_SUBSCRIBERS, SUBSCRIBERS
 
-Event = TypeVar("Event", LiveTransition, LivePresence, LiveResource)
+Event = TypeVar("Event", LiveTransition, LivePresence, LiveResource, LiveCampaignChange)
 
 
 @strawberry.type(
@@ -74,6 +83,17 @@ class Subscription:
         prefix = checked_prefix(path_prefix, "pathPrefix")
         return _resources(info, optional_text(endpoint, "endpoint"), prefix, _position(after))
 
+    @followed("Changes of a campaign and its targets.")
+    async def campaign_progress(
+        self,
+        info: Info,
+        id: Annotated[  # noqa: A002
+            strawberry.ID, strawberry.argument(description="Global id of the campaign. NOT_FOUND if there is none.")
+        ],
+        after: LogCursor = None,
+    ) -> AsyncGenerator[CampaignProgress, None]:
+        return _progress(info, await _campaign_key(id), _position(after))
+
 
 def _position(after: str | None) -> int | None:
     return None if after is None else parse_log_cursor(after)
@@ -92,6 +112,17 @@ async def _operation_keys(ids: list[strawberry.ID]) -> tuple[str, ...]:
     if missing:
         raise ApiError(Code.NOT_FOUND, "Unknown operation id.", field="operationIds", id=keys[min(missing)])
     return tuple(keys)
+
+
+async def _campaign_key(id_: str) -> int:
+    try:
+        key = parse_campaign_id(id_)
+        known = await campaign_by_id(key)
+    except NoSuchId:
+        known = None
+    if known is None:
+        raise ApiError(Code.NOT_FOUND, "Unknown campaign.", field="id")
+    return known.id
 
 
 async def _transitions(
@@ -129,6 +160,20 @@ async def _resources(
                 resource=resource_state(
                     await info.context.reads.resource_state(event.change), whole.id, observed_of(whole)
                 ),
+            )
+
+
+async def _progress(info: Info, campaign_id: int, after: int | None) -> AsyncGenerator[CampaignProgress, None]:
+    async with aclosing(_follow(info, info.context.services.live.campaigns(campaign_id, after))) as events:
+        async for event in events:
+            reads = info.context.reads
+            (whole,) = await reads.fleet.whole_campaigns([event.campaign])
+            if event.endpoint is not None:
+                reads.fleet.keep_endpoint((await reads.whole_endpoints([event.endpoint]))[0])
+            yield CampaignProgress(
+                cursor=event.cursor,
+                campaign=campaign_of(whole),
+                target=None if event.target is None else target_of(event.target),
             )
 
 

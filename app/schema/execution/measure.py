@@ -46,7 +46,10 @@ from app.schema.limits import (
 )
 
 PAGED: Final = frozenset(
-    {"endpoints", "deviceOperations", "operations", "transitions", "readings", "latestReadings", "auditLog"}
+    {
+        *("endpoints", "deviceOperations", "operations", "transitions", "readings", "latestReadings", "auditLog"),
+        *("firmwareUpdates", "campaigns", "targets"),
+    }
 )
 """Fields with the argument ``first`` (a test compares them with the schema)."""
 
@@ -65,6 +68,9 @@ STATEMENTS: Final[Mapping[str, int]] = {
     "apiTokens": 200,
     "firmwarePackages": 500,
     "auditLog": 500,
+    "firmwareUpdates": 500,
+    "campaigns": 500,
+    **dict.fromkeys(("firmwareUpdate", "campaign"), 50),
     **dict.fromkeys(("node", "endpoint", "deviceOperation", "operationCounts", "transitionCursor", "objectModel"), 50),
 }
 """Cost of the statements of a root field. Counts read every row that matches their filter; the others end after a page,
@@ -73,16 +79,26 @@ _WITHIN: Final[Mapping[str, int]] = {
     "operations": 40,
     "transitions": 100,
     "resources": 50,
+    "targets": 40,
     **dict.fromkeys(("retryOf", "observations", "counts"), 2),  # a DataLoader reads them for all rows at once
+    **dict.fromkeys(("package", "firmwareUpdate", "update", "campaign"), 2),
     "totalCount": 50,
     "totalCountCapped": 50,
 }
 """Cost of the statements of a field of an object, for each row that it is resolved for."""
 LARGE: Final = frozenset(
-    {"answer", "arguments", "attributes", "detail", "last", "objectLinks", "paths", "tags", "value", "values"}
+    {
+        *("answer", "arguments", "attributes", "detail", "last", "objectLinks", "paths", "tags", "value", "values"),
+        *("filter", "waves"),
+    }
 )
 """Fields that may have large values."""
-_LOADING: Final = frozenset({"operations", "retryOf", "resources", "observations"})
+_LOADING: Final = frozenset(
+    {
+        *("operations", "retryOf", "resources", "observations"),
+        *("targets", "campaign", "package", "firmwareUpdate", "update"),
+    }
+)
 """Fields of objects that read further rows, as all root fields do."""
 _STEPS: Final = ("transitions", "operation")
 """Fields that lead from an operation to its transitions, and from each of them back to the operation."""

@@ -21,7 +21,8 @@ from app.models.ledger import ProveWritable, Provision
 from app.models.queries import Lane
 from app.models.queries.access import on_postgres, reader
 from app.operator_cli import documents as cli
-from app.operator_cli import readings, watching
+from app.operator_cli import fleet_documents as fleet
+from app.operator_cli import paging, readings, watching
 from app.schema import budget
 from app.schema.api import ledger_gateway
 from app.schema.api.ids import operation_id
@@ -50,6 +51,7 @@ ENDLESS = """
 
 
 LONG_LIST = {"code": "LIMIT_EXCEEDED", "limit": MAX_LIST}
+NO_SUCH_ID = {"code": "NOT_FOUND", "field": "id"}
 TOO_COSTLY = {"code": "LIMIT_EXCEEDED", "limit": MAX_COST}
 
 
@@ -284,6 +286,16 @@ async def test_the_queries_of_the_command_line_are_admitted(world: LedgerWorld, 
     await api.ask(cli.READINGS, VIEWER, endpoint="d", first=readings.PAGE, **range_)
     for resources in (cli.RESOURCES, cli.RESOURCE_NAMES):
         await api.ask(resources, VIEWER, endpoint="d")
+    for listed in (cli.PACKAGES, fleet.UPDATES, fleet.CAMPAIGNS, fleet.CAMPAIGN_IDS):
+        await api.ask(listed, VIEWER, first=paging.PAGE)
+    for one in (fleet.UPDATE, fleet.CAMPAIGN, fleet.WATCHED, fleet.TARGETS):
+        await api.ask(one, VIEWER, id="none", first=paging.PAGE)
+    for action in (fleet.PAUSE_CAMPAIGN, fleet.CANCEL_CAMPAIGN, fleet.APPROVE_WAVE, fleet.RETRY_CAMPAIGN):
+        assert await api.error(action, id="none", reason="r") == NO_SUCH_ID
+    assert await api.error(fleet.CANCEL_UPDATE, id="none") == NO_SUCH_ID
+    unknown = {"code": "NOT_FOUND", "field": "packageId"}
+    assert await api.error(fleet.CREATE_UPDATE, endpoint="d", package="none") == unknown
+    assert (await api.error(fleet.CREATE_CAMPAIGN, input={"name": "c", "filter": {}}))["field"] == "firmware"
     inputs = [{"endpoint": "d", "path": "/5/0/1", "value": {"string": "a"}}] * MAX_CREATED
     assert len((await api.ask(cli.CREATE, inputs=inputs))["createDeviceOperations"]) == MAX_CREATED
 

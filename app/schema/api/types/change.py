@@ -6,6 +6,7 @@ import strawberry
 
 from app.schema.api.enums import OperationStatus, Presence
 from app.schema.api.scalars import DateTime
+from app.schema.api.types.campaign import Campaign, CampaignTarget
 from app.schema.api.types.device import LOG_CURSOR, DeviceOperation, Endpoint
 from app.schema.api.types.resource import ResourceState
 
@@ -26,6 +27,15 @@ class ResourceChange:
     cursor: str = strawberry.field(description=LOG_CURSOR)
     endpoint: Endpoint = strawberry.field(description="The endpoint as of this change or later.")
     resource: ResourceState = strawberry.field(description="The resource with this value.")
+
+
+@strawberry.type(description="A change of a campaign: of its status, wave or reason, or of one of its targets.")
+class CampaignProgress:
+    cursor: str = strawberry.field(description=LOG_CURSOR)
+    campaign: Campaign = strawberry.field(description="The campaign as of this change or later.")
+    target: CampaignTarget | None = strawberry.field(
+        description="The target that changed, as of this change or later; null if the campaign itself did."
+    )
 
 
 @strawberry.type(description="Number of operations with one status.")

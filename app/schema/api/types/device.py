@@ -36,6 +36,7 @@ from app.schema.api.inputs import DeviceOperationFilter
 from app.schema.api.reads import LoadedOperation
 from app.schema.api.scalars import JSON, DateTime, clamped_int, stored_json
 from app.schema.api.types.firmware_package import written_value
+from app.schema.api.types.firmware_update import EndpointFirmware
 from app.schema.api.types.node import ENTRY_CURSOR, Node, PageInfo, Total, page_info
 from app.schema.api.types.object_model import EndpointObject, object_model_of
 from app.schema.api.types.observation import EndpointObservations
@@ -50,7 +51,7 @@ _ABSENT: Any = None
 
 
 @strawberry.type(description="A device, identified by its LwM2M endpoint client name.")
-class Endpoint(EndpointObservations, Node):
+class Endpoint(EndpointObservations, EndpointFirmware, Node):
     name: str = strawberry.field(description="LwM2M endpoint client name.")
     presence: Presence = strawberry.field(description="Reachability of the device.")
     awake_until: DateTime | None = strawberry.field(
@@ -117,27 +118,6 @@ class Endpoint(EndpointObservations, Node):
             )
             for id_ in sorted(versions)
         ]
-
-
-@strawberry.type(description="Entry of a page of endpoints.")
-class EndpointEdge:
-    node: Endpoint = strawberry.field(description="The endpoint.")
-    cursor: str = strawberry.field(description=ENTRY_CURSOR)
-
-
-@strawberry.type(description="A page of endpoints, sorted by name.")
-class EndpointConnection:
-    edges: list[EndpointEdge] = strawberry.field(description="Entries of the page.")
-    page_info: PageInfo = strawberry.field(description="Position of the page within the list.")
-    total: strawberry.Private[Total[Any]]
-
-    @resolved("Number of endpoints in the whole list, counted up to 10,000.")
-    async def total_count(self) -> int:
-        return (await self.total.get())[0]
-
-    @resolved("Whether the list has more entries than `totalCount`, because counting stopped at 10,000.")
-    async def total_count_capped(self) -> bool:
-        return (await self.total.get())[1]
 
 
 @strawberry.type(description="One status transition of an operation.")
@@ -390,11 +370,3 @@ def operation_connection(page: Page[Operation], loaded: Sequence[LoadedOperation
         for one, cursor in zip(loaded, page.cursors, strict=True)
     ]
     return DeviceOperationConnection(edges=edges, page_info=page_info(page), total=Total(page))
-
-
-def endpoint_connection(page: Page[EndpointView], views: Sequence[EndpointView]) -> EndpointConnection:
-    """Return the connection of a page; ``views`` are its items with the selected large values."""
-    edges = [
-        EndpointEdge(node=endpoint_of(view), cursor=cursor) for view, cursor in zip(views, page.cursors, strict=True)
-    ]
-    return EndpointConnection(edges=edges, page_info=page_info(page), total=Total(page))
