@@ -16,7 +16,7 @@ from typing import Final
 
 from graphql import GraphQLError, OperationDefinitionNode, parse
 
-from app.operator_cli import documents, watching
+from app.operator_cli import documents, fleet_documents, watching
 from app.schema.trusted_documents import sha256
 
 EXAMPLES: Final = Path(__file__).parents[1] / "frontend-examples"
@@ -43,7 +43,8 @@ def of_the_python_client() -> list[str]:
 
 
 def of_the_operator_commands() -> list[str]:
-    texts = [value for value in vars(documents).values() if isinstance(value, str)]
+    modules = documents, fleet_documents
+    texts = [value for module in modules for value in vars(module).values() if isinstance(value, str)]
     for wanted in (documents.EVERYTHING, documents.WITH_LAST_STEP):
         texts += [documents.some(count, wanted) for count in range(1, watching.CHUNK + 1)]
     return _executable(texts)

@@ -9,8 +9,9 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from app.command_error import CommandError
+from app.operator_cli.campaign_commands import campaigns
 from app.operator_cli.endpoint_commands import endpoints
-from app.operator_cli.firmware_package_commands import firmware
+from app.operator_cli.firmware_update_commands import firmware
 from app.operator_cli.options import (
     DEFAULT_URL,
     ENDPOINT_FILTER,
@@ -85,8 +86,9 @@ def add_to(cli: typer.Typer) -> None:
     """Add these commands to those of the processes."""
     cli.add_typer(ops)
     cli.add_typer(rules)
-    cli.add_typer(firmware)
     cli.add_typer(endpoints)
+    cli.add_typer(firmware)
+    cli.add_typer(campaigns)
     for command in (status, pause, resume, readings):
         cli.command()(command)
 

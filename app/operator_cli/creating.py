@@ -41,8 +41,8 @@ def value_of(text: str, type_: str) -> dict[str, Any]:
         raise CommandError(f"--value: invalid {type_} {text!r}; expected JSON", 2) from None
 
 
-def time_of(text: str, now: datetime | None = None) -> str:
-    """Return a ``DateTime``: that of the text, or for ``+2h`` the time so much after ``now``.
+def time_of(text: str, now: datetime | None = None, *, option: str = "--not-before") -> str:
+    """Return the ``DateTime`` of an option: that of the text, or for ``+2h`` the time so much after ``now``.
 
     Raises:
         CommandError: the text begins with + and is no span of time.
@@ -51,7 +51,7 @@ def time_of(text: str, now: datetime | None = None) -> str:
         return text
     span = span_of(text[1:])
     if span is None:
-        raise CommandError(f"--not-before: invalid time {text!r}; expected for example +90s, +30m, +2h or +1d", 2)
+        raise CommandError(f"{option}: invalid time {text!r}; expected for example +90s, +30m, +2h or +1d", 2)
     return rfc3339(((now or datetime.now(UTC)) + span).replace(microsecond=0))
 
 

@@ -74,7 +74,7 @@ def add(api: Api, given: Package, *, as_json: bool) -> None:
 
 def delete(api: Api, named: str, *, yes: bool, as_json: bool) -> None:
     """Delete a package, after a confirmation."""
-    package = _named(api, named)
+    package = package_named(api, named)
     label = f"{package['name']} {package['version']}"
     if not yes:
         typer.confirm(f"delete {printable(label)}?", abort=True, err=True)
@@ -85,7 +85,7 @@ def delete(api: Api, named: str, *, yes: bool, as_json: bool) -> None:
         echo(f"deleted: {label}")
 
 
-def _named(api: Api, named: str) -> Package:
+def package_named(api: Api, named: str) -> Package:
     """Return the package with this id or name, or with this name and version: NAME@VERSION."""
     packages = api.execute(documents.PACKAGES)["firmwarePackages"]
     found = [one for one in packages if named in {one["id"], one["name"], f"{one['name']}@{one['version']}"}]

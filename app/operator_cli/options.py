@@ -108,6 +108,22 @@ TRANSITION_FILTER: Final = (
 )
 """The arguments of the subscription ``operationTransitions``."""
 
+UPDATE_FILTER: Final = (
+    FilterOption("endpoint", "String", ("--endpoint", "-e"), "Only of this endpoint."),
+    FilterOption("states", "[FirmwareUpdateState!]", ("--state", "-s"), "QUEUED, PREPARING, ..; repeatable."),
+)
+"""The arguments of the query ``firmwareUpdates``."""
+
+CAMPAIGN_FILTER: Final = (
+    FilterOption("statuses", "[CampaignStatus!]", ("--status", "-s"), "SCHEDULED, RUNNING, ..; repeatable."),
+)
+"""The arguments of the query ``campaigns``."""
+
+TARGET_FILTER: Final = (
+    FilterOption("states", "[CampaignTargetState!]", ("--state", "-s"), "WAITING, RUNNING, ..; repeatable."),
+)
+"""The arguments of ``targets`` of a campaign."""
+
 
 def filtered_by(options: Sequence[FilterOption]) -> Callable[[Command], Command]:
     """Replace a command's parameter ``criteria`` with these options. The command receives the fields of those given."""
@@ -143,3 +159,11 @@ def global_id(text: str) -> str:
         return base64.b64encode(f"DeviceOperation:{uuid.UUID(text)}".encode()).decode()
     except ValueError:
         return text
+
+
+def is_global_id(text: str, type_name: str) -> bool:
+    """Return whether the text is a global id of this type, and not a name."""
+    try:
+        return base64.b64decode(text, validate=True).startswith(f"{type_name}:".encode())
+    except ValueError:
+        return False

@@ -22,11 +22,11 @@ WIDTH: Final = 200
 _LEVELS: Final = "▁▂▃▄▅▆▇█"
 
 _COLORS: Final = {
-    **dict.fromkeys(("CONFIRMED", "ONLINE"), "green"),
-    **dict.fromkeys(("FAILED", "PAUSED", "LESHAN", "DISPATCHER", "NOT OK"), "red"),
-    **dict.fromkeys(("CANCELED", "OFFLINE"), "dim"),
-    "QUEUED": "cyan",
-    "SENDING": "yellow",
+    **dict.fromkeys(("CONFIRMED", "ONLINE", "SUCCEEDED", "COMPLETED"), "green"),
+    **dict.fromkeys(("FAILED", "PAUSED", "ABORTED", "LESHAN", "DISPATCHER", "NOT OK"), "red"),
+    **dict.fromkeys(("CANCELED", "OFFLINE", "SKIPPED"), "dim"),
+    **dict.fromkeys(("QUEUED", "WAITING", "SCHEDULED"), "cyan"),
+    **dict.fromkeys(("SENDING", "RUNNING", "WAITING_FOR_APPROVAL"), "yellow"),
     "EXPIRED": "magenta",
     "ASLEEP": "blue",
 }
@@ -129,12 +129,17 @@ def operations_table(operations: Iterable[Answer], title: str = "operations") ->
     return table(title, columns, map(operation_row, operations))
 
 
+def fields_table(title: str, flat: Answer) -> Table:
+    """Return a table of the fields that have a value."""
+    rows = [(name, _text(value)) for name, value in flat.items() if value not in (None, [])]
+    return table(title, ("field", "value"), rows)
+
+
 def facts_table(operation: Answer) -> Table:
     """Return a table of every field of one operation that has a value."""
     flat = {**operation, "endpoint": operation["endpoint"]["name"], "presence": operation["endpoint"]["presence"]}
     flat["retryOf"] = (operation.get("retryOf") or {}).get("id")
-    rows = [(name, _text(value)) for name, value in flat.items() if value not in (None, []) and name != "transitions"]
-    return table("operation", ("field", "value"), rows)
+    return fields_table("operation", {name: value for name, value in flat.items() if name != "transitions"})
 
 
 def _text(value: Any) -> str:

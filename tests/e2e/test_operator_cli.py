@@ -78,6 +78,9 @@ RULE_COMMANDS = [f"rules {name}" for name in ("list", "show", "create", "update"
 COMMANDS = [
     *("status", "pause", "resume", "ops list", "ops show", "ops watch", "ops cancel", "ops create-for", "readings"),
     *("endpoints list", "endpoints show", "endpoints tag", "endpoints delete"),
+    *(f"firmware {name}" for name in ("update", "show", "updates", "cancel")),
+    *(f"campaigns {name}" for name in ("create", "list", "show", "targets", "watch", "pause", "resume", "approve")),
+    *("campaigns cancel", "campaigns retry"),
     *RULE_COMMANDS,
     *(f"firmware {name}" for name in ("list", "upload", "add", "delete")),
 ]
@@ -158,6 +161,33 @@ def test_firmware_packages_are_uploaded_added_listed_and_deleted(shell: Shell, t
     assert "deleted: meter 1.1.10" in shell.type("firmware", "delete", added["id"], "--yes")
     assert "unknown package" in shell.type("firmware", "delete", "meter", "--yes", code=1)
     assert list((shell.processes.folder / "packages").iterdir()) == []
+
+
+def test_a_device_is_updated_and_a_campaign_followed(shell: Shell, tmp_path: Path) -> None:
+    wait_until(lambda: len(shell.json("endpoints", "list")) >= 3)
+    address = "http://192.0.2.9/image?version=2.0.0"
+    shell.type("firmware", "add", "--name", "image", "--version", "2.0.0", "--uri", address)
+    states = shell.type("firmware", "update", DEVICE, "image@2.0.0", "--wait").splitlines()
+    assert states[-1].split()[1:6] == [DEVICE, states[-1].split()[2], "->", "2.0.0", "SUCCEEDED"]
+    assert len(states) > 3
+    (listed,) = shell.json("firmware", "updates", "--state", "succeeded", "-e", DEVICE)
+    assert shell.json("firmware", "show", DEVICE)["id"] == listed["id"]
+    assert "CONFLICT" in shell.type("firmware", "cancel", DEVICE, code=1)
+
+    file = tmp_path / "operations.json"
+    file.write_text(json.dumps([{"kind": "READ", "path": "/3/0/0"}, {"path": "/3/0/15", "value": {"string": "UTC"}}]))
+    words = ("campaigns", "create", "zones", "-o", str(file), "--name-contains", "dev-000", "--wave", "34,100,approve")
+    assert "Aborted" in shell.type(*words, "--wave", "66", code=1)
+    shell.type(*words, "--wave", "66", "--yes")
+    assert "CONFLICT" in shell.type(*words, "--wave", "66", "--yes", code=1)
+    wait_until(lambda: shell.json("campaigns", "show", "zones")["status"] == "WAITING_FOR_APPROVAL")
+    assert "zones: RUNNING" in shell.type("campaigns", "approve", "zones")
+    lines = shell.type("campaigns", "watch", "zones").splitlines()
+    assert lines[-1] == "zones: COMPLETED, wave 2; targets: 3 SUCCEEDED"
+    targets = shell.json("campaigns", "targets", "zones", "--state", "succeeded")
+    assert [target["endpoint"]["name"] for target in targets] == ["dev-0000", "dev-0001", "dev-0002"]
+    assert [one["name"] for one in shell.json("campaigns", "list", "--status", "completed")] == ["zones"]
+    assert "CONFLICT" in shell.type("campaigns", "cancel", "zones", "--reason", "late", code=1)
 
 
 def test_endpoints_are_listed_tagged_shown_and_deleted(shell: Shell) -> None:
