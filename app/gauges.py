@@ -8,14 +8,18 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from app.domain.enums import SECOND, Instant
-from app.models.counters import OBSERVATIONS, OPEN, PRESENCES, REASONS
+from app.models.counters import OBSERVATIONS, OPEN, PRESENCES, REASONS, UPDATES
 from app.models.ledger import Rules
 from app.models.ledger.rows import NOT_OPEN
 from app.models.queries import Lane, ServerView, log_head, reading_through, server_view
 from app.models.queries.gauges import Waiting, waiting_now
 from app.telemetry import (
+    CAMPAIGN_TARGETS,
+    CAMPAIGNS,
     ENDPOINTS,
     EVENT_STREAM_OPEN,
+    FIRMWARE_UPDATES,
+    FLEET_OVERDUE_SECONDS,
     LATE_LEASE_SECONDS,
     LATE_LEASES,
     LOG_LAG,
@@ -98,6 +102,11 @@ class Gauges:
         LATE_LEASE_SECONDS.labels(server).set(_age(waiting.oldest_lease, waiting.now))
         for scope, pauses in zip(("everything", "server", "endpoint"), waiting.pauses, strict=True):
             PAUSED.labels(scope).set(pauses)
+        FLEET_OVERDUE_SECONDS.set(_age(waiting.fleet.due_since, waiting.now))
+        for status, campaigns in waiting.fleet.campaigns.items():
+            CAMPAIGNS.labels(status).set(campaigns)
+        for target_state, targets in waiting.fleet.targets.items():
+            CAMPAIGN_TARGETS.labels(target_state).set(targets)
         for kind, retention in self._retentions.items():
             kept = _age(waiting.oldest.get(kind), waiting.now)
             RETENTION_LAG_SECONDS.labels(kind).set(max(0.0, kept - retention / SECOND))
@@ -108,6 +117,8 @@ def _set_counters(server: ServerView, counters: Mapping[str, int]) -> None:
         ENDPOINTS.labels(server.name, presence).set(max(0, counters.get(name, 0)))
     for state, name in OBSERVATIONS.items():
         OBSERVATION_STATES.labels(server.name, state).set(max(0, counters.get(name, 0)))
+    for update_state, name in UPDATES.items():
+        FIRMWARE_UPDATES.labels(server.name, update_state).set(max(0, counters.get(name, 0)))
     for status in OPEN:
         rest = server.counts[status]
         for (of, reason), name in REASONS.items():

@@ -79,6 +79,17 @@ OBSERVATION_STATES: Final = Gauge(
     "Observations of rules by state, one per rule and endpoint",
     ["server", "state"],
 )
+FIRMWARE_UPDATES: Final = Gauge(
+    "reveille_firmware_updates", "Firmware updates that have not ended, by state", ["server", "state"]
+)
+CAMPAIGNS: Final = Gauge("reveille_campaigns", "Stored campaigns by status; at most 1000 of each", ["status"])
+CAMPAIGN_TARGETS: Final = Gauge(
+    "reveille_campaign_targets", "Targets of the campaigns that have not finished, by state", ["state"]
+)
+FLEET_OVERDUE_SECONDS: Final = Gauge(
+    "reveille_fleet_overdue_seconds",
+    "Time since the next step of a firmware update or a campaign was due; 0 if none is",
+)
 PAUSED: Final = Gauge("reveille_paused", "Pauses of the dispatch that are in force, by scope; at most 1000", ["scope"])
 LATE_LEASES: Final = Gauge(
     "reveille_late_leases", "Operations that are SENDING although their lease has expired; at most 1000", ["server"]
@@ -101,7 +112,7 @@ RETENTION_LAG_SECONDS: Final = Gauge(
 READ_GAUGES: Final = (
     *(STORED_OPERATIONS, OPEN_OPERATIONS, OLDEST_QUEUED_SECONDS, READY_ENDPOINTS, READY_SECONDS, ENDPOINTS),
     *(OBSERVATION_STATES, PAUSED, LATE_LEASES, LATE_LEASE_SECONDS, SWEEP_AGE_SECONDS, EVENT_STREAM_OPEN),
-    RETENTION_LAG_SECONDS,
+    *(RETENTION_LAG_SECONDS, FIRMWARE_UPDATES, CAMPAIGNS, CAMPAIGN_TARGETS, FLEET_OVERDUE_SECONDS),
 )
 """Gauges that are read from the database (:mod:`app.gauges`): each process exposes the same values."""
 

@@ -34,6 +34,7 @@ from app.domain.firmware_object import (
 )
 from app.fleet.update_requests import create, observation, reset, send
 from app.fleet.update_rows import Package, Report, UpdateRow
+from app.models.counters import UPDATES
 from app.models.fields import load_json, storable_text
 from app.models.ledger.group import MAX_DETAIL, Group
 from app.models.lifecycle import TERMINAL
@@ -236,6 +237,8 @@ class Progress:
     def _go(self, then: Go) -> None:
         row, group, step = self._row, self._group, then.step
         if STATES[step] is not row.state:
+            group.counters[UPDATES[row.state]] -= 1
+            group.counters[UPDATES[STATES[step]]] += 1
             row.state, row.since, row.tries = STATES[step], group.now, 0
             row.deadline = group.now + self._rules.timeouts[row.state]
         match then.limit:
@@ -272,6 +275,7 @@ class Progress:
             reason = ReasonCode.CANCELED_BY_USER if canceled else ReasonCode.SUPERSEDED
             group.move(operation, OperationStatus.CANCELED, reason)
         self._end_observations()
+        group.counters[UPDATES[row.state]] -= 1
         row.state, row.since, row.finished_at = end.state, group.now, group.now
         row.reason = end.reason or (
             RESULTS.get(row.update_result or 0) if end.state is FirmwareUpdateState.FAILED else None

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, Self
 
 from app.domain.enums import FirmwareMethod, FirmwareUpdateState, Instant, ReadingOrigin
 from app.domain.firmware import Counts, Step
+from app.models.counters import UPDATES
 from app.models.fields import members_of
 from app.models.ledger.group import Group
 from app.models.ledger.store import Row, Store
@@ -118,6 +119,7 @@ MAX_REPORTS: Final = 1_000
 
 def insert(group: Group, row: UpdateRow) -> None:
     """Write a new update with the group."""
+    group.counters[UPDATES[row.state]] += 1
     group.statements.append((_INSERT, [_VALUES(row)]))
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from app.domain.enums import HOUR, Instant
+from app.domain.campaigns import FINISHED
+from app.domain.enums import HOUR, CampaignStatus, CampaignTargetState, Instant
 from app.models.counters import CHECKED, COUNTERS, DIFFERENCES
 from app.models.queries.access import Lane, fetch, reading_through
 from app.models.queries.server import database_now
@@ -65,6 +66,37 @@ OLDEST: Final = {
 }
 """The time from which retention counts, of the oldest row."""
 
+FLEET_DUE: Final = """
+    SELECT min(due_at) FROM (
+        SELECT due_at FROM (SELECT due_at FROM firmware_update WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1) u
+        UNION ALL
+        SELECT due_at FROM (SELECT due_at FROM campaign WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1) c
+    ) due
+"""
+_CAMPAIGNS: Final = "SELECT 1 FROM campaign WHERE status = '{status}' ORDER BY id LIMIT {most}"
+CAMPAIGNS: Final = " UNION ALL ".join(
+    f"SELECT '{status}', count(*) FROM ({_CAMPAIGNS.format(status=status, most=MOST)}) c{number}"  # noqa: S608 - constants
+    for number, status in enumerate(CampaignStatus)
+)
+_STATES: Final = tuple(state.lower() for state in CampaignTargetState)
+_UNFINISHED: Final = " UNION ALL ".join(
+    f"SELECT {', '.join(_STATES)} FROM campaign WHERE status = '{status}'"  # noqa: S608 - constants
+    for status in CampaignStatus
+    if status not in FINISHED
+)
+TARGETS: Final = f"SELECT {', '.join(f'coalesce(sum({state}), 0)' for state in _STATES)} FROM ({_UNFINISHED}) open"  # noqa: S608
+"""The targets of all campaigns that have not finished, of which there is a maximum number."""
+
+
+@dataclass(frozen=True, slots=True)
+class FleetWork:
+    """Firmware updates and campaigns. ``due_since`` is when the next step of one was or will be due; ``targets`` are
+    those of campaigns that have not finished."""
+
+    due_since: Instant | None
+    campaigns: Mapping[str, int]
+    targets: Mapping[str, int]
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -87,6 +119,7 @@ class Waiting:
     ready_since: Instant | None
     pauses: tuple[int, int, int]
     oldest: Mapping[str, Instant]
+    fleet: FleetWork
 
 
 async def waiting_now(server_id: int, clock: Callable[[Instant], Instant] = lambda now: now) -> Waiting:
@@ -108,7 +141,16 @@ async def waiting_now(server_id: int, clock: Callable[[Instant], Instant] = lamb
         ready_since=since,
         pauses=(everything, servers, endpoints),
         oldest=oldest,
+        fleet=await fleet_work(),
     )
+
+
+async def fleet_work() -> FleetWork:
+    """Return how much fleet work there is. Raise ReadUnavailable."""
+    ((due_since,),) = await fetch(FLEET_DUE)
+    campaigns = {row[0]: row[1] for row in await fetch(CAMPAIGNS)}
+    (sums,) = await fetch(TARGETS)
+    return FleetWork(due_since, campaigns, dict(zip(CampaignTargetState, map(int, sums), strict=True)))
 
 
 async def counters_due(server_id: int, clock: Callable[[Instant], Instant] = lambda now: now) -> bool:

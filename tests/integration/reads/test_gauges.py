@@ -9,19 +9,24 @@ import pytest
 from prometheus_client import REGISTRY
 
 from app.domain.enums import DAY, Instant
+from app.fleet.campaigns import AdvanceCampaign, CancelCampaign
 from app.gauges import Gauges
 from app.models.database import reading
 from app.models.ledger import CorrectCounters, PauseDispatch, Provision, Rules, Scope, Sweep
 from app.models.queries import gauges
 from app.models.queries.access import Statement
 from tests.integration.reads.many_rows import execute
+from tests.integration.reads.test_fleet_pages import FILL as FLEET
 from tests.integration.reads.test_indexes import ANALYZED, plan, statistics, used_indexes, whole_tables
+from tests.integration.reads.test_live_campaigns import advance, create
+from tests.support.firmware import FirmwareDevice
 from tests.support.ledger import SILENT, LedgerWorld, new, registered
 
 pytestmark = pytest.mark.asyncio
 
 NOW: Final = 1_800_000_000_000_000
 FILL: Final = (
+    *FLEET,
     "UPDATE endpoint SET ready_at = 0, awake_until = 1800000009000000, silent = (id % 4 = 0) WHERE presence = 'ONLINE'",
     """
     UPDATE endpoint SET sending = 1, lease_operation = id, lease_token = 't', lease_wake_seq = 0,
@@ -44,6 +49,9 @@ CASES: Final[dict[str, tuple[str, list[Any], set[str]]]] = {
     "pauses": (gauges.PAUSES, [], {"uq_dispatch_pause_present"}),
     "oldest operation": (gauges.OLDEST["operations"], [], {"ix_operation_finished"}),
     "oldest reading": (gauges.OLDEST["readings"], [], set()),
+    "fleet work due": (gauges.FLEET_DUE, [], {"ix_firmware_update_due", "ix_campaign_due"}),
+    "campaigns": (gauges.CAMPAIGNS, [], {"ix_campaign_status"}),
+    "targets": (gauges.TARGETS, [], {"ix_campaign_status"}),
     "oldest aggregate": (gauges.OLDEST["aggregates"], [], {"ix_reading_hour_hour"}),
 }
 
@@ -102,6 +110,32 @@ async def test_gauges_are_what_the_rows_say(world: LedgerWorld) -> None:
     assert value("retention_lag_seconds", kind="operations") == 0
     read.clear()
     assert value("stored_operations", **server, status="QUEUED") is None
+
+
+async def test_fleet_work_is_counted(world: LedgerWorld) -> None:
+    ledger, server = world.ledgers[0], {"server": "leshan"}
+    device = FirmwareDevice(world)
+    await device.prepare()
+    await device.update()
+    ids = [await create(world, name) for name in ("a", "b")]
+    await ledger.submit(AdvanceCampaign(ids[0]))
+    await ledger.submit(CancelCampaign(ids[1], "over", "olga"))
+    await ledger.submit(CorrectCounters({}, None))
+    await advance(world, ids[1])
+    world.pass_(30)
+    read = Gauges(1, Rules(judge=ledger.rules.judge, retention=DAY), uses_stream=True, clock=clock_of(world))
+    await read.update()
+    assert value("firmware_updates", **server, state="QUEUED") == 1
+    assert [value("campaigns", status=status) for status in ("RUNNING", "CANCELED", "ABORTED")] == [1, 1, 0]
+    assert [value("campaign_targets", state=state) for state in ("WAITING", "RUNNING")] == [1, 0]
+    assert value("fleet_overdue_seconds") == 30
+    await advance(world, ids[0])
+    await device.answer()
+    await read.update()
+    assert value("firmware_updates", **server, state="PREPARING") == 1
+    assert value("firmware_updates", **server, state="QUEUED") == 0
+    assert [value("campaign_targets", state=state) for state in ("WAITING", "RUNNING")] == [0, 1]
+    assert value("fleet_overdue_seconds") == 0
 
 
 def clock_of(world: LedgerWorld) -> Any:
