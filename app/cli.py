@@ -1,359 +1,49 @@
-"""The command line: one command per role, and the few manual tasks of an operator.
+"""The console script ``reveille``.
 
-Each command imports its dependencies when it runs: to import all of them takes more than a second on a slow machine,
-and ``--help``, an invalid setting and ``migrate`` should not cost that.
+A process has hardly any options, so its command line is recognized here. All other command lines are parsed by Typer:
+with pydantic, which it needs, it takes 14 MiB, and a process would keep them.
 """
-
-# ruff: noqa: PLC0415
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import json
+import re
 import sys
-from collections.abc import Coroutine
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from collections.abc import Sequence
+from typing import Final
 
-import typer
-
-from app.access_cli import add_access_to
 from app.command_error import CommandError
-from app.operator_cli.commands import add_to
-from app.printable import printable, printable_lines
+from app.command_runner import MAX_PORT, ProcessName, run_process
+from app.printable import printable
 
-if TYPE_CHECKING:
-    from app.settings import Settings
-
-MAX_PORT: Final = 65_535
-
-VersionFlag = Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)]
-
-cli = typer.Typer(
-    name="reveille",
-    help="Operations for LwM2M devices that sleep: store them, send them through Leshan when the device wakes, and "
-    "report every transition.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-HealthPort = Annotated[
-    int | None,
-    typer.Option(
-        min=0, max=MAX_PORT, help="Serve /health and /metrics on this port of REVEILLE_HOST; 0 picks a free one."
-    ),
-]
+_PORT: Final = re.compile(r"[0-9]{1,5}")
 
 
 def main() -> None:
     """Run the console script. Expected errors end with one line and exit code 1, invalid settings with exit code 2."""
     try:
+        process = process_of(sys.argv[1:])
+        if process is not None:
+            run_process(*process)
+            return
+        from app.commands import cli  # noqa: PLC0415 - not in a process
+
         cli(prog_name="reveille")
     except CommandError as error:
-        typer.echo(f"reveille: {printable(str(error))}", err=True)
+        sys.stderr.write(f"reveille: {printable(str(error))}\n")
         sys.exit(error.exit_code)
-
-
-@cli.callback(invoke_without_command=True)
-def options(*, version: VersionFlag = False) -> None:
-    """Apply the options that belong to no command."""
-    if version:
-        from importlib.metadata import version as installed_version
-
-        typer.echo(f"reveille {installed_version('reveille')}")
-        raise typer.Exit
-
-
-@cli.command()
-def serve() -> None:
-    """Run everything in one process: migrate, serve, dispatch, listen; without REVEILLE_LESHAN_URL also a simulator."""
-    _exclude_optional_packages()
-    settings = _settings()
-    from app.entrypoints.serve import run_everything
-
-    _run(run_everything(settings))
-
-
-@cli.command()
-def api() -> None:
-    """Serve GraphQL, the webhook and the web page. Any number may run; they need REVEILLE_REDIS_URL for low latency."""
-    _exclude_optional_packages()
-    settings = _settings()
-    from app.entrypoints.api import run_api
-
-    _run(run_api(settings))
-
-
-@cli.command()
-def dispatch(health_port: HealthPort = None) -> None:
-    """Send operations to Leshan when devices are awake. Any number may run."""
-    _exclude_optional_packages()
-    settings = _settings(needs_leshan=True)
-    from app.entrypoints.dispatch import run_dispatcher
-
-    _run(run_dispatcher(settings, health_port))
-
-
-@cli.command()
-def bridge(health_port: HealthPort = None) -> None:
-    """Listen to the event stream of the Leshan server. One process listens, the others stand by."""
-    _exclude_optional_packages()
-    settings = _settings(needs_leshan=True)
-    from app.entrypoints.bridge import run_bridge
-
-    _run(run_bridge(settings, health_port))
-
-
-@cli.command()
-def migrate() -> None:
-    """Migrate the database to the present schema, as a separate step: starting processes do the same."""
-    settings = _settings()
-    from app.models.database import migrate as migrate_database
-
-    async def migrated() -> None:
-        applied = await migrate_database(settings.database_url)
-        typer.echo(
-            "\n".join(f"applied {revision}" for revision in applied) or "nothing to do: the schema is up to date"
-        )
-
-    _run(migrated())
-
-
-@cli.command()
-def check(
-    *,
-    restored: Annotated[
-        bool, typer.Option("--restored", help="Check a copy that no process works on: ignore deadlines.")
-    ] = False,
-    readings: Annotated[
-        Literal["recent", "all"],
-        typer.Option(
-            help="Hourly aggregates to compare with their readings: those of the last day before the newest reading,"
-            " or all, which takes minutes for each 10 million readings."
-        ),
-    ] = "recent",
-) -> None:
-    """Verify the database invariants. Print the violations, and exit with 1 if there are any."""
-    settings = _settings()
-    from app.domain.enums import DAY
-    from app.models.invariant_check import violations
-
-    async def checked() -> None:
-        broken = await violations(
-            settings.database_url,
-            max_in_flight=settings.leshan_max_in_flight,
-            aggregate_retention=settings.aggregate_retention * DAY,
-            recent_only=readings == "recent",
-            restored=restored,
-        )
-        if readings == "recent":
-            typer.echo("hourly aggregates: only those of the last day (--readings all: all)", err=True)
-        typer.echo(printable_lines("\n".join(broken)) or "all invariants hold")
-        if broken:
-            raise SystemExit(1)
-
-    _run(checked())
-
-
-@cli.command()
-def aggregate(
-    *,
-    since: Annotated[
-        str, typer.Option("--since", help="Time of the first hour (RFC 3339, like 2026-11-23T10:00:00Z).")
-    ],
-    endpoint: Annotated[str | None, typer.Option("--endpoint", "-e", help="Only of this endpoint.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Compute the hourly aggregates of readings again from the readings. Other processes may run meanwhile."""
-    begin = _instant(since)
-    settings = _settings()
-    from app.entrypoints.aggregate import run_aggregation
-    from app.models.rebuild import ReadingsPruned, UnknownEndpoint
-
-    def progress(done: int, resources: int) -> None:
-        if sys.stderr.isatty():
-            typer.echo(f"\r{done} of {resources} resources", err=True, nl=done >= resources)
-
-    async def aggregated() -> None:
-        try:
-            rebuilt = await run_aggregation(settings, begin, endpoint, progress)
-        except UnknownEndpoint:
-            raise CommandError(f"--endpoint: unknown endpoint {endpoint!r}", 2) from None
-        except ReadingsPruned as error:
-            first = error.complete_from
-            kept = "no readings are stored" if first is None else f"expected {_time(first)} or later"
-            raise CommandError(f"--since: readings of that time have been deleted; {kept}", 2) from None
-        facts = {"since": _time(rebuilt.since), "resources": rebuilt.resources, "readings": rebuilt.readings}
-        line = "computed the hours since {since} of {resources} resources from {readings} readings".format(**facts)
-        typer.echo(json.dumps(facts) if as_json else line)
-
-    _run(aggregated())
-
-
-@cli.command()
-def simulate(
-    *,
-    host: Annotated[str, typer.Option(help="Address to serve on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=MAX_PORT, help="Port to serve on; 0 picks a free one.")] = 8080,
-    devices: Annotated[int, typer.Option(min=0, help="Number of sleeping devices.")] = 10,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same run.")] = 1,
-    silent_rate: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of requests that a device leaves unanswered.")
-    ] = 0.0,
-    refuse_rate: Annotated[float, typer.Option(min=0, max=1, help="Share of requests that a device refuses.")] = 0.0,
-    told: Annotated[bool, typer.Option("--told", help="The devices act only on requests to /sim.")] = False,
-    like: Annotated[
-        str, typer.Option(help="Server to imitate: M16 and M18 are stock Leshan, reveille is Reveille's own server.")
-    ] = "M18",
-) -> None:
-    """Run a Leshan simulator with sleeping devices, over real HTTP, for experiments."""
-    from app.serving import termination_signal
-    from app.telemetry import configure_logging, get_logger
-    from simulator import Mode, Simulator, SimulatorConfig
-
-    if like not in [*Mode]:
-        raise CommandError(f"--like: unknown server {like!r}; expected one of {', '.join(Mode)}", 2)
-    configure_logging()
-    chosen: dict[str, Any] = {"devices": devices, "seed": seed, "autonomous": not told, "mode": Mode(like)}
-    chosen |= {"silent_rate": silent_rate, "refuse_rate": refuse_rate}
-    config = SimulatorConfig(**chosen) if told else SimulatorConfig.demo(**chosen)
-
-    async def simulated() -> None:
-        async with Simulator(config).serve(host, port) as simulator:
-            hint = f"set REVEILLE_AWAKE_WINDOW={config.awake_window_seconds:.0f}"
-            get_logger("app.cli").info("simulator", address=simulator.url, devices=devices, hint=hint)
-            await termination_signal().wait()
-
-    _run(simulated(), database=False)
-
-
-@cli.command()
-def schema(
-    file: Annotated[Path, typer.Argument(help="The file to write.")] = Path("schema.graphql"),
-    *,
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if the file differs.")] = False,
-) -> None:
-    """Write the GraphQL schema to a file."""
-    from app.schema.execution.sdl import export
-
-    text = export()
-    if not check:
-        file.write_text(text)
-    elif not file.exists() or file.read_text() != text:
-        raise CommandError(f"{file} is out of date: run `make schema`")
-
-
-add_to(cli)
-
-
-def _instant(text: str) -> int:
-    """Return the instant of an RFC 3339 time.
-
-    Raises:
-        CommandError: it is none, or before 1970.
-    """
-    try:
-        moment = datetime.fromisoformat(text)
-        instant = round(moment.timestamp()) * 1_000_000
-    except (ValueError, OverflowError):
-        moment, instant = None, -1
-    if moment is None or moment.tzinfo is None or instant < 0:
-        expected = "expected a time with an offset from UTC, like 2026-11-23T10:00:00Z"
-        raise CommandError(f"--since: invalid time {text!r}; {expected}", 2)
-    return instant
-
-
-def _time(instant: int) -> str:
-    return datetime.fromtimestamp(instant // 1_000_000, UTC).isoformat().replace("+00:00", "Z")
-
-
-def _exclude_optional_packages() -> None:
-    """Let the imports of these packages fail: libraries use them if they are installed, for features that a process
-    does not need. They take 9 MiB: Rich and Pygments (structlog's tracebacks, httpx's command line), watchfiles
-    (uvicorn's reload), greenlet (structlog's contexts), and OpenTelemetry's metrics (redis). ``reveille ops`` and its
-    like need Rich, and keep it."""
-    for package in ("rich", "pygments", "watchfiles", "greenlet", "opentelemetry.sdk.metrics"):
-        sys.modules.setdefault(package, None)  # type: ignore[arg-type] # documented: None ends an import
-
-
-def _settings(*, needs_leshan: bool = False) -> Settings:
-    """Return the validated settings, and configure logging accordingly.
-
-    Raises:
-        CommandError: a setting is invalid.
-    """
-    from app.settings import LogFormat, SettingsError, load_settings
-
-    try:
-        settings = load_settings()
-    except SettingsError as error:
-        raise CommandError(str(error), 2) from None
-    if needs_leshan and settings.leshan_url is None:
-        raise CommandError("REVEILLE_LESHAN_URL: missing; expected the address of the Leshan server", 2)
-    from app.telemetry import configure_logging
-
-    configure_logging(json=settings.log_format is LogFormat.JSON, level=settings.log_level)
-    return settings
-
-
-def _run(work: Coroutine[Any, Any, None], *, database: bool = True) -> None:
-    """Run the coroutine to its end.
-
-    Raises:
-        CommandError: the database or an address cannot be used.
-    """
-    try:
-        _collect_garbage_rarely()
-        with asyncio.Runner(loop_factory=_loop) as runner:
-            runner.run(work)
-    except Exception as error:
-        if database and _of_the_database(error):
-            raise CommandError(f"REVEILLE_DATABASE_URL: {_line(error)}") from None
-        if isinstance(error, OSError):
-            raise CommandError(_line(error)) from None
-        raise
-
-
-def _collect_garbage_rarely() -> None:
-    """Freeze the objects that the imports created, so that the collector does not scan them again and again, and let it
-    run after 20,000 new objects instead of 700, because nearly everything is freed without it. An operation costs some
-    5 % less."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 10, 10)
-
-
-def _of_the_database(error: Exception) -> bool:
-    import sqlite3
-
-    from asyncpg import InterfaceError, PostgresError
-    from tortoise.exceptions import BaseORMException
-
-    from app.models.ledger import LedgerUnavailable, UnsafeDatabase
-    from app.models.ledger.store import StoreRefused
-    from app.models.postgres import UnsupportedDatabase
-    from app.serving import AddressUnusable
-
-    unusable = (UnsafeDatabase, UnsupportedDatabase, LedgerUnavailable, StoreRefused)
-    expected = (OSError, sqlite3.Error, PostgresError, InterfaceError, BaseORMException, *unusable)
-    return isinstance(error, expected) and not isinstance(error, AddressUnusable)
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def _loop() -> asyncio.AbstractEventLoop:
-    import uvloop  # comes with uvicorn[standard]
-
-    return uvloop.new_event_loop()
-
-
-add_access_to(cli, _settings, _run)
+    except KeyboardInterrupt:  # while a process starts; Typer ends all other commands alike
+        sys.exit(130)
+
+
+def process_of(arguments: Sequence[str]) -> tuple[ProcessName, int | None] | None:
+    """Return the process of these arguments and its health port. Return None for anything else, such as an invalid
+    port, which Typer refuses."""
+    match arguments:
+        case ["serve" | "api" | "dispatch" | "bridge" as name]:
+            return name, None
+        case ["dispatch" | "bridge" as name, "--health-port", port] if _PORT.fullmatch(port) and int(port) <= MAX_PORT:
+            return name, int(port)
+    return None
 
 
 if __name__ == "__main__":

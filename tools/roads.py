@@ -315,7 +315,7 @@ def record(runs: int, show: str | None) -> None:
         threading.setprofile(recorder)
         sys.setprofile(recorder)
         try:
-            from app.cli import cli  # noqa: PLC0415 - its imports come after the patch
+            from app.commands import cli  # noqa: PLC0415 - its imports come after the patch
 
             cli(["serve"], standalone_mode=False)
         finally:

@@ -43,8 +43,9 @@ PROCESSES: Final = (
 PROGRAM: Final = f"""
 import json, sys
 import app.cli
+from app.command_runner import exclude_optional_packages
 if sys.argv[1] in {PROCESSES}:
-    app.cli._exclude_optional_packages()
+    exclude_optional_packages()
 __import__(sys.argv[1])
 print(json.dumps([name for name, module in sys.modules.items() if module is not None]))
 """

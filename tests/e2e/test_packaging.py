@@ -13,7 +13,8 @@ import pytest
 from ruamel.yaml import YAML
 from typer.main import get_command
 
-from app.cli import cli
+from app.cli import process_of
+from app.commands import cli
 from app.settings import Settings
 from tests.conftest import missing
 from tests.support.processes import ROOT
@@ -122,6 +123,7 @@ def test_container_files_name_the_user_and_the_signal(file: str) -> None:
 def _assert_known(command: list[str]) -> None:
     """Assert that the command line has a command, and only options, that exist."""
     name, *options = command
+    assert process_of([word.replace("%i", "8100") for word in command]) is not None, "Typer, which parses it, takes memory"
     known = get_command(cli).commands[name]  # type: ignore[attr-defined]
     flags = {flag for parameter in known.params for flag in parameter.opts}
     assert {option for option in options if option.startswith("--")} <= flags

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from typer.testing import CliRunner
 
-from app.cli import cli
+from app.cli import process_of
 from app.command_error import CommandError
+from app.commands import cli
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,30 @@ def test_an_impossible_option_is_refused(verb: str, option: str, value: str) -> 
     result = CliRunner().invoke(cli, [verb, option, value])
     assert result.exit_code == 2
     assert option in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "process"),
+    [
+        (["serve"], ("serve", None)),
+        (["api"], ("api", None)),
+        (["dispatch"], ("dispatch", None)),
+        (["bridge", "--health-port", "0"], ("bridge", 0)),
+        (["dispatch", "--health-port", "65535"], ("dispatch", 65_535)),
+        (["dispatch", "--health-port", "65536"], None),
+        (["dispatch", "--health-port", "-1"], None),
+        (["dispatch", "--health-port", "\u0661"], None),
+        (["dispatch", "--health-port"], None),
+        (["api", "--health-port", "8100"], None),
+        (["api", "--help"], None),
+        (["migrate"], None),
+        ([], None),
+    ],
+)
+def test_a_valid_command_line_of_a_process_needs_no_parser(
+    arguments: list[str], process: tuple[str, int | None] | None
+) -> None:
+    assert process_of(arguments) == process
 
 
 @pytest.mark.parametrize("time", ["", "yesterday", "2026-11-23", "2026-11-23T10:00:00", "0001-01-01T00:00:00Z", "+2h"])
