@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
-
-from pydantic import SecretStr
+from typing import Final
 
 SECRETS: Final = ("database_url", "redis_url", "leshan_headers", "webhook_secret", "webhook_token", "auth")
 """Fields that may be read from a file: ``REVEILLE_X_FILE``."""
-JSON_SECRETS: Final = frozenset({"leshan_headers"})
 SUFFIX: Final = "_FILE"
 MAX_BYTES: Final = 65_536
 
@@ -44,26 +40,22 @@ def read_secret(path: str) -> str:
     return text.removesuffix("\n").removesuffix("\r")
 
 
-def secrets_of_files(variables: Mapping[str, str], prefix: str) -> dict[str, Any]:
-    """Return the values of the secrets whose ``.._FILE`` names a file, by field.
+def secrets_of_files(variables: Mapping[str, str], prefix: str) -> dict[str, str]:
+    """Return the texts of the secrets whose ``.._FILE`` names a file, by field. ``variables`` have no empty value.
 
     Raises:
         ValueError: a file cannot be read, or the secret is given twice. The message names the variable.
     """
-    environment = {name.upper(): value for name, value in variables.items() if value}
-    found: dict[str, Any] = {}
+    found: dict[str, str] = {}
     for field in SECRETS:
         variable = prefix + field.upper()
-        path = environment.get(variable + SUFFIX)
+        path = variables.get(variable + SUFFIX)
         if path is None:
             continue
-        if variable in environment:
+        if variable in variables:
             raise ValueError(f"{variable}{SUFFIX}: {variable} is set, too; expected one of them")
         try:
-            text = read_secret(path)
-            found[field] = json.loads(text) if field in JSON_SECRETS else text
-        except (json.JSONDecodeError, RecursionError):
-            raise ValueError(f"{variable}{SUFFIX}: expected a JSON object in the file") from None
+            found[field] = read_secret(path)
         except ValueError as error:
             raise ValueError(f"{variable}{SUFFIX}: {path[:200]}: {error}") from None
     return found
@@ -74,9 +66,9 @@ def comma_separated(text: str) -> tuple[str, ...]:
     return tuple(filter(None, map(str.strip, text.split(","))))
 
 
-def check_webhook_secret(given: SecretStr) -> SecretStr:
+def check_webhook_secret(text: str) -> str:
     """Check one secret of Standard Webhooks, or two. Raise ValueError."""
-    secrets = comma_separated(given.get_secret_value())
+    secrets = comma_separated(text)
     if not 1 <= len(secrets) <= 2:
         raise ValueError("expected one secret, or two separated by a comma")
     for secret in secrets:
@@ -86,7 +78,7 @@ def check_webhook_secret(given: SecretStr) -> SecretStr:
             key = b""
         if not 24 <= len(key) <= 64:
             raise ValueError("expected whsec_ and base64 of 24 to 64 bytes (Standard Webhooks)")
-    return given
+    return text
 
 
 _TRANSPORT_HEADERS: Final = frozenset(

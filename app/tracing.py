@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
-from app.settings import TracingVariables
+from app.settings import traces_exporter
 from app.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def configure_tracing(role: str) -> None:
     """Record spans if the standard environment variables name an exporter. Call it once, before the first span, in the
     process that records."""
     global _recorder  # noqa: PLW0603 - one per process, like OpenTelemetry's own provider
-    chosen = TracingVariables().exporter
+    chosen = traces_exporter()
     if chosen == "none":
         return
     try:

@@ -6,10 +6,9 @@ The table is between the lines `<!-- settings -->` and `<!-- /settings -->`.
 from __future__ import annotations
 
 import sys
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, Final
-
-from pydantic.fields import FieldInfo
+from typing import Final
 
 from app.secret_settings import SECRETS
 from app.settings import Settings, variable
@@ -20,8 +19,11 @@ README: Final = Path(__file__).parents[1] / "README.md"
 
 def settings_table() -> str:
     """Return the README's table in Markdown: one row per setting, in the order of the fields."""
-    fields = Settings.model_fields.items()
-    rows = [f"| {_names(name)} | {_default(field)} | {field.description} |" for name, field in fields]
+    default = Settings()
+    rows = [
+        f"| {_names(field.name)} | {_default(getattr(default, field.name))} | {field.metadata['description']} |"
+        for field in fields(Settings)
+    ]
     return "\n".join(["| Setting | Default | Description |", "|---|---|---|", *rows])
 
 
@@ -30,8 +32,7 @@ def _names(name: str) -> str:
     return f"`{variable(name)}` or `.._FILE`" if name in SECRETS else f"`{variable(name)}`"
 
 
-def _default(field: FieldInfo) -> str:
-    value: Any = field.get_default(call_default_factory=True, validated_data={})
+def _default(value: object) -> str:
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     return "" if value in (None, (), {}) else f"`{value}`"

@@ -42,7 +42,7 @@ async def serve_api(components: Components, stack: contextlib.AsyncExitStack, li
     webhook = webhook_routes(
         components.ingestor.from_webhook,
         secrets=settings.webhook_secrets,
-        token=settings.webhook_token.get_secret_value() if settings.webhook_token else None,
+        token=settings.webhook_token,
         trust_loopback=lambda: settings.trusts_loopback and not components.authenticator.has_credentials,
         notifications_wake=settings.leshan_notifications_wake,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import structlog
 
@@ -70,4 +71,4 @@ async def _simulated(settings: Settings) -> AsyncIterator[tuple[Settings, list[s
             hint="set REVEILLE_LESHAN_URL to use a Leshan server",
         )
         window = int(config.awake_window_seconds)
-        yield settings.model_copy(update={"leshan_url": simulator.url, "awake_window": window}), config.names()
+        yield replace(settings, leshan_url=simulator.url, awake_window=window), config.names()

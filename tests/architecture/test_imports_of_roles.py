@@ -14,7 +14,10 @@ from tests.support.processes import ROOT, environment
 OPTIONAL: Final = {"rich", "pygments", "watchfiles", "greenlet"}
 """Packages that libraries load if they are installed: a process excludes them, a short command does not."""
 
-NEVER: Final = {"aerich", "tortoise", "redis", "obstore", *OPTIONAL}
+COMMAND_LINE: Final = {"app.commands", "typer", "pydantic"}
+"""The command lines other than those of processes, and their parser."""
+
+NEVER: Final = {"aerich", "tortoise", "redis", "obstore", *OPTIONAL, *COMMAND_LINE}
 """Packages that no process loads at its start, unless a revision has to be applied, the bus is Redis, or firmware
 packages are in S3."""
 
@@ -26,11 +29,8 @@ FORBIDDEN: Final[dict[str, set[str]]] = {
     "app.entrypoints.dispatch": NEVER | GRAPHQL | {"simulator", "httpx_sse", "app.ingest.stream_bridge"},
     "app.entrypoints.bridge": NEVER | GRAPHQL | {"simulator", "app.dispatcher.dispatcher", "app.dispatcher.runner"},
     "app.entrypoints.serve": NEVER,
-    "app.entrypoints.aggregate": NEVER - {"rich", "pygments", "watchfiles", "greenlet"} | GRAPHQL | CALLS,
-    "app.operator_cli.commands": NEVER - {"rich"}
-    | GRAPHQL
-    | CALLS
-    | {"httpx", "pydantic", "app.settings", "structlog"},
+    "app.entrypoints.aggregate": NEVER - OPTIONAL | GRAPHQL | CALLS,
+    "app.operator_cli.commands": NEVER - {"rich", "typer"} | GRAPHQL | CALLS | {"httpx", "app.settings", "structlog"},
 }
 """The packages and modules that a role's process must not load, by the module that its command imports."""
 

@@ -15,7 +15,7 @@ from typer.main import get_command
 
 from app.cli import process_of
 from app.commands import cli
-from app.settings import Settings
+from app.settings import load_settings
 from tests.conftest import missing
 from tests.support.processes import ROOT
 
@@ -79,7 +79,7 @@ def test_the_settings_of_the_units_are_valid(clean_environment: pytest.MonkeyPat
         name, is_setting, value = line.removeprefix("# ").partition("=")
         if is_setting and re.fullmatch("REVEILLE_[A-Z_]+", name):
             clean_environment.setenv(name, value)
-    settings = Settings()
+    settings = load_settings()
     assert (settings.database_url, len(settings.auth)) == ("postgres://reveille:change-me@localhost:5432/reveille", 2)
 
 
@@ -107,7 +107,7 @@ def test_the_compose_file_sets_valid_settings(compose: dict[str, Any], clean_env
     given = {"REVEILLE_AUTH": "me:operator:a-token-of-16-characters", "POSTGRES_PASSWORD": "pass", "LESHAN_TOKEN": "t"}
     for name, value in compose["services"]["api"]["environment"].items():
         clean_environment.setenv(name, re.sub(r"\$\{(\w+):\?\}", lambda found: given[found[1]], value))
-    settings = Settings()
+    settings = load_settings()
     assert settings.leshan_headers == {"Authorization": "Bearer t"}
     assert settings.database_url == "postgres://reveille:pass@postgres:5432/reveille"
 

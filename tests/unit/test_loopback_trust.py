@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import Any, Final, cast
 
 import pytest
-from pydantic import SecretStr
 from starlette.routing import BaseRoute
 from starlette.types import Message, Scope
 
@@ -23,6 +22,7 @@ from app.models.live import LiveLog
 from app.models.object_models import ObjectModelCache
 from app.schema.api.context import SchemaContext
 from app.schema.transport.http import graphql_routes
+from app.security import parse_access
 from app.settings import Settings
 from app.web import web_app
 from tests.support.waiting import eventually
@@ -36,10 +36,10 @@ TOKEN: Final = "the-webhook-s-token"
 SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "nothing": {},
     "open": {"allow_open": True},
-    "auth": {"auth": AUTH},
-    "secret": {"webhook_secret": SecretStr(SECRET)},
-    "token": {"webhook_token": SecretStr(TOKEN)},
-    "all": {"auth": AUTH, "webhook_secret": SecretStr(SECRET), "webhook_token": SecretStr(TOKEN)},
+    "auth": {"auth": parse_access(AUTH)},
+    "secret": {"webhook_secret": SECRET},
+    "token": {"webhook_token": TOKEN},
+    "all": {"auth": parse_access(AUTH), "webhook_secret": SECRET, "webhook_token": TOKEN},
 }
 
 FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
@@ -105,8 +105,8 @@ class Process:
         )
         webhook = webhook_routes(
             self.ingest,
-            secrets=[given.webhook_secret.get_secret_value()] if given.webhook_secret else [],
-            token=given.webhook_token.get_secret_value() if given.webhook_token else None,
+            secrets=given.webhook_secrets,
+            token=given.webhook_token,
             trust_loopback=lambda: given.trusts_loopback,
         )
         self.health: list[BaseRoute] = [
