@@ -2,7 +2,11 @@
 
 Reads never share the ledger's connection, cannot write (``query_only``, ``default_transaction_read_only``), and end
 after :data:`READ_SECONDS`.
+
+SQLite's driver, which takes 2 MiB, is imported where the address is that of a file.
 """
+
+# ruff: noqa: PLC0415
 
 from __future__ import annotations
 
@@ -10,15 +14,14 @@ import asyncio
 import contextlib
 import fcntl
 import math
-import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from app.models.dialect import REVISIONS
 from app.models.postgres import BoundedClient, connect
 from app.models.primary import primary_of
 from app.models.queries.access import Lane, Reader, using
-from app.models.sqlite import SqliteReader
 from app.resources import folder
 
 MIGRATIONS: Final = folder("migrations", "migrations")
@@ -27,8 +30,6 @@ LOCK_SECONDS: Final = 5.0
 LOCK_PAUSE: Final = 0.2
 """Pause between tries to get the lock while another process migrates: a wait inside PostgreSQL would never end on a
 connection that no longer transmits anything."""
-
-_REVISIONS: Final = "SELECT version FROM aerich WHERE app = 'models'"
 
 READ_SECONDS: Final = 7.0
 """Seconds that a reader waits for one statement, including its wait for a connection. A webhook and a mutation read
@@ -69,7 +70,7 @@ async def migrate(database_url: str) -> list[str]:
         if applied.issuperset(file.name for file in (folder / "models").glob("[0-9]*_*.py")):
             return []
         # deferred: nearly every start has nothing to apply, and aerich and Tortoise take 20 MiB and 0.4 s
-        from app.models.migration import upgrade  # noqa: PLC0415
+        from app.models.migration import upgrade
 
         return await upgrade(database_url, folder)
 
@@ -78,26 +79,22 @@ async def migrate(database_url: str) -> list[str]:
 async def _only_one(database_url: str) -> AsyncIterator[set[str]]:
     """Hold the lock of migrations; yield the revisions that the database has."""
     if is_sqlite(database_url):
+        from app.models.sqlite import revisions_of
+
         path = sqlite_path(database_url)
         path.parent.mkdir(parents=True, exist_ok=True)
         with _file_lock(path.with_name(path.name + ".migrating")) as taken:
             await asyncio.to_thread(taken)
-            yield set(await asyncio.to_thread(_revisions_of, path))
+            yield set(await asyncio.to_thread(revisions_of, path))
         return
     connection = await connect(database_url, seconds=LOCK_SECONDS)
     try:
         while not await connection.fetchval(f"SELECT pg_try_advisory_lock({MIGRATION_LOCK})"):  # noqa: ASYNC110 - held elsewhere
             await asyncio.sleep(LOCK_PAUSE)
         exists = await connection.fetchval("SELECT to_regclass('aerich')")
-        yield {row["version"] for row in await connection.fetch(_REVISIONS)} if exists else set()
+        yield {row["version"] for row in await connection.fetch(REVISIONS)} if exists else set()
     finally:
         connection.terminate()  # ends the session, and so releases the lock
-
-
-def _revisions_of(path: Path) -> list[str]:
-    with contextlib.closing(sqlite3.connect(path, timeout=5)) as connection:
-        exists = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'aerich'").fetchone()
-        return [version for (version,) in connection.execute(_REVISIONS)] if exists else []
 
 
 @contextlib.contextmanager
@@ -106,8 +103,10 @@ def _file_lock(path: Path) -> Iterator[Any]:
         yield lambda: fcntl.flock(file, fcntl.LOCK_EX)
 
 
-def _reader_of(database_url: str, *, seconds: float, size: int = 1) -> BoundedClient | SqliteReader:
+def _reader_of(database_url: str, *, seconds: float, size: int = 1) -> Reader:
     if is_sqlite(database_url):
+        from app.models.sqlite import SqliteReader
+
         return SqliteReader(sqlite_path(database_url), seconds=seconds)
     return BoundedClient(database_url, seconds=seconds, size=size)
 
@@ -142,7 +141,9 @@ async def reading_slowly(database_url: str) -> AsyncIterator[Reader]:
         UnsupportedDatabase, OSError, asyncpg.PostgresError, asyncpg.InterfaceError: as ``connect`` does.
     """
     if is_sqlite(database_url):
-        await asyncio.to_thread(_revisions_of, sqlite_path(database_url))  # it may be no database at all
+        from app.models.sqlite import revisions_of
+
+        await asyncio.to_thread(revisions_of, sqlite_path(database_url))  # it may be no database at all
     else:
         (await connect(database_url, seconds=LOCK_SECONDS)).terminate()
     reader = _reader_of(database_url, seconds=math.inf if is_sqlite(database_url) else CHECK_SECONDS)

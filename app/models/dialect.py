@@ -7,15 +7,15 @@ compared by ``= ANY($1::bigint[])``. For SQLite :func:`for_sqlite` translates th
 from __future__ import annotations
 
 import functools
-import json
 import re
-import sqlite3
 import time
 from typing import Final
 
 from app.domain.enums import Instant
 
 PLACEHOLDER: Final = re.compile(r"\$(\d+)")
+REVISIONS: Final = "SELECT version FROM aerich WHERE app = 'models'"
+"""The revisions that were applied."""
 _AMONG: Final = re.compile(r"= ANY\((\$\d+)::\w+\[\]\)")
 
 POSTGRES_NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
@@ -31,6 +31,3 @@ def sqlite_now() -> Instant:
 def for_sqlite(sql: str) -> str:
     """Return a statement as SQLite reads it: ``?1`` placeholders, and lists in JSON."""
     return PLACEHOLDER.sub(r"?\1", _AMONG.sub(r"IN (SELECT value FROM json_each(\1))", sql))
-
-
-sqlite3.register_adapter(list, functools.partial(json.dumps, default=str))

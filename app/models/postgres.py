@@ -36,6 +36,17 @@ POOLER: Final = (
 )
 
 
+_UNAVAILABLE: Final = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # "cannot switch to state ..": a session that was ended during an exchange
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientResourcesError,
+)
+
+
 class UnsupportedDatabase(RuntimeError):
     """The server, or a proxy before it, lacks a feature that Reveille needs. The message is one line."""
 
@@ -146,6 +157,10 @@ class BoundedClient:
         async with self.acquire_connection() as connection:
             rows: Sequence[Any] = await connection.fetch(sql, *values)
             return rows
+
+    def is_unavailable(self, error: Exception) -> bool:
+        """Return whether the server cannot be reached, or ended the session, or there was no answer in time."""
+        return isinstance(error, _UNAVAILABLE)
 
     async def _open_pool(self) -> asyncpg.Pool[Any]:
         async with self._opening:

@@ -7,6 +7,9 @@ progress handler checks the clock every few thousand steps of SQLite's virtual m
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
+import json
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -16,6 +19,7 @@ from typing import Any, Final
 
 import aiosqlite
 
+from app.models.dialect import REVISIONS
 from app.models.postgres import no_answer
 
 STEPS: Final = 20_000
@@ -23,6 +27,25 @@ STEPS: Final = 20_000
 
 LOCK_MILLISECONDS: Final = 5_000
 """Time that a statement waits for the lock of another process."""
+
+_UNAVAILABLE: Final = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_INTERRUPT,
+}
+
+# as the statements of for_sqlite read a list
+sqlite3.register_adapter(list, functools.partial(json.dumps, default=str))
+
+
+def revisions_of(path: Path) -> list[str]:
+    """Return the revisions that were applied to a file, which is created if it does not exist. Raise sqlite3.Error."""
+    with contextlib.closing(sqlite3.connect(path, timeout=5)) as connection:
+        exists = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'aerich'").fetchone()
+        return [version for (version,) in connection.execute(REVISIONS)] if exists else []
 
 
 @dataclass(slots=True)
@@ -103,3 +126,9 @@ class SqliteReader:
             statement.ends = 0.0
             raise
         return rows
+
+    def is_unavailable(self, error: Exception) -> bool:
+        """Return whether the file cannot be used now, or the time limit was reached."""
+        if isinstance(error, sqlite3.Error):
+            return getattr(error, "sqlite_errorcode", 0) & 0xFF in _UNAVAILABLE
+        return isinstance(error, OSError)

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 from app.domain.enums import Instant
 from app.models.dialect import for_sqlite
 from app.models.ledger.store import STATEMENT_SECONDS, Row, StoreRefused, StoreUnavailable, Write, Writing
+from app.models.sqlite import LOCK_MILLISECONDS
 
 MOST_IN_A_TURN: Final = 200
 """Rows, some milliseconds' worth, that SQLite writes before other tasks of the process can run."""
@@ -72,7 +73,7 @@ class SqliteStore:
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
-        for pragma in ("busy_timeout=5000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        for pragma in (f"busy_timeout={LOCK_MILLISECONDS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
         connection.create_function("now_nanos", 0, time.time_ns)
         return connection

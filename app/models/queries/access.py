@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol
-
-import asyncpg
 
 from app.models.dialect import for_sqlite
 from app.models.queries.views import Row
@@ -42,6 +39,9 @@ class Reader(Protocol):
 
     async def execute_query(self, sql: str, values: Sequence[Any] = ()) -> Sequence[Any]:
         """Return the rows of a statement in the database's own dialect."""
+
+    def is_unavailable(self, error: Exception) -> bool:
+        """Return whether this error of a statement says that the database failed, and not the statement."""
 
 
 _readers: list[Mapping[Lane, Reader]] = []
@@ -82,26 +82,6 @@ class ReadUnavailable(RuntimeError):
     """The database cannot be reached, or did not respond in time. A later retry may succeed."""
 
 
-_UNREACHABLE: Final = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # "cannot switch to state ..": a session that was ended during an exchange
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.InsufficientResourcesError,
-)
-_SQLITE_CODES: Final = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_INTERRUPT,
-}
-
-
 @dataclass(slots=True)
 class Statement:
     """SQL with ``$1`` placeholders and the values for them, extended together."""
@@ -121,21 +101,14 @@ async def fetch(sql: str, values: Iterable[Any] = ()) -> Sequence[Row]:
     Raises:
         ReadUnavailable: the database cannot be reached, or the statement exceeded its timeout.
     """
+    through = reader(_lane.get())
+    text = sql if through.postgres else for_sqlite(sql)
     try:
-        through = reader(_lane.get())
-        text = sql if through.postgres else for_sqlite(sql)
         return await through.execute_query(text, list(values))
     except Exception as error:
-        if _unavailable(error):
+        if through.is_unavailable(error):
             raise ReadUnavailable(str(error) or type(error).__name__) from error
         raise
-
-
-def _unavailable(error: BaseException) -> bool:
-    """Return whether the database failed and not the statement."""
-    if isinstance(error, sqlite3.Error):
-        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_CODES
-    return isinstance(error, _UNREACHABLE)
 
 
 def on_postgres() -> bool:
