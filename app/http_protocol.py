@@ -4,9 +4,9 @@ httptools limits neither the size nor the number of header fields and trailers, 
 nor the number of pipelined requests. So this protocol buffers bytes until a head is complete and within its limits, and
 passes one request at a time to the parser (``docs/decisions/0018-bounded-http.md`` has the figures).
 
-It also removes ``Upgrade`` offers other than ``websocket`` from a head: a server that does not know a protocol must
-ignore the offer (RFC 9110, 7.8), and httptools would take the body after the head for that protocol. The older kind of
-Leshan server offers ``h2c`` with every POST.
+It also removes ``Upgrade`` offers from a head, other than of ``websocket`` if that is served: a server that does not
+know a protocol must ignore the offer (RFC 9110, 7.8), and httptools would take the body after the head for that
+protocol. The older kind of Leshan server offers ``h2c`` with every POST.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ _SLICE: Final = 16 * 1024
 _END: Final = b"\r\n\r\n"
 _LENGTH: Final = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,15})")
 _OFFER: Final = re.compile(rb"\r\nupgrade:[ \t]*+(?!websocket[ \t]*\r\n)[^\r\n]*(?=\r\n)", re.IGNORECASE)
+_ANY_OFFER: Final = re.compile(rb"\r\nupgrade:[^\r\n]*(?=\r\n)", re.IGNORECASE)
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]*)?")
 
 
@@ -193,7 +194,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._searched = 0
         body_size = len(request) - len(head)
         if b"\nupgrade:" in lowered:
-            request = _OFFER.sub(b"", head) + request[len(head) :]
+            offers = _OFFER if self.ws_protocol_class else _ANY_OFFER
+            request = offers.sub(b"", head) + request[len(head) :]
         self._feed(request, body_size)
         return True
 
@@ -226,7 +228,9 @@ class HttpProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            if self._refusal is None:
+            if self._refusal is None and self.ws_protocol_class is None:  # CONNECT, which no application serves
+                self._close_when_answered()
+            elif self._refusal is None:
                 self._enter(_Phase.CLOSED)
                 self._buffer = b""
                 self.handle_websocket_upgrade()

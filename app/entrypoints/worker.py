@@ -31,7 +31,7 @@ async def run_worker(settings: Settings, role: str, part: Part, health_port: int
         if health_port is not None:
             listening = listen(settings.host, health_port)
             app = application(settings, components.authenticator, components.health.routes())
-            await stack.enter_async_context(serving(app, [listening]))
+            await stack.enter_async_context(serving(app, [listening], max_message=0))
             log.info("health", port=listening.getsockname()[1])
         log.info("running", role=role.upper())
         await until_stopped(terminated, components)

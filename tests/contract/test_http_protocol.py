@@ -104,9 +104,9 @@ class Server:
 
 
 @asynccontextmanager
-async def server(most: int | None = None) -> AsyncIterator[Server]:
+async def server(most: int | None = None, *, websockets: bool = True) -> AsyncIterator[Server]:
     app, listening = App(), listen("127.0.0.1", 0)
-    async with serving(app.routes(), [listening], most=most):
+    async with serving(app.routes(), [listening], most=most, max_message=1 << 20 if websockets else 0):
         one = Server(app, listening.getsockname()[1])
         try:
             yield one
@@ -302,6 +302,17 @@ NO_HTTP = [b"nonsense\r\n\r\n", b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", GET[
 async def test_invalid_http_is_400(bytes_: bytes) -> None:
     async with server() as one:
         assert (await one.ask(bytes_)).startswith(b"400 ")
+
+
+async def test_without_websockets_an_offer_of_one_is_ignored() -> None:
+    """Apply RFC 9110, 7.8: a server that does not know a protocol ignores the offer."""
+    async with server(websockets=False) as one:
+        for offer in (b"Upgrade: websocket\r\n", b"upgrade:WebSocket, h2c\r\n"):
+            head = b"GET /name HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n" + offer
+            assert (await one.ask(head + b"Sec-WebSocket-Version: 13\r\n\r\n")).startswith(b"200 ")
+        reader, _ = await one.connect(b"CONNECT http://a/name HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await response(reader)).startswith(b"405 ")
+        assert await is_closed(reader)
 
 
 async def test_a_websocket_request_has_the_same_limit_of_fields() -> None:
