@@ -32,7 +32,7 @@ def run_process(name: ProcessName, health_port: int | None = None) -> None:
     Raises:
         CommandError: a setting is invalid, or the database or an address cannot be used.
     """
-    gc.disable()  # until the imports are done: they create hardly any garbage, and looking for it is an eighth of a start
+    gc.disable()  # until the imports are done: they leave hardly any garbage, and a start takes an eighth longer
     exclude_optional_packages()
     settings = read_settings()
     if name in ("dispatch", "bridge") and settings.leshan_url is None:
@@ -63,9 +63,12 @@ def _work(name: ProcessName, settings: Settings, health_port: int | None) -> Wor
 def exclude_optional_packages() -> None:
     """Let the imports of these packages fail: libraries use them if they are installed, for features that a process
     does not need. They take 9 MiB: Rich and Pygments (structlog's tracebacks, httpx's command line), watchfiles
-    (uvicorn's reload), greenlet (structlog's contexts), and OpenTelemetry's metrics (redis). ``reveille ops`` and its
-    like need Rich, and keep it."""
-    for package in ("rich", "pygments", "watchfiles", "greenlet", "opentelemetry.sdk.metrics"):
+    (uvicorn's reload), greenlet (structlog's contexts), and OpenTelemetry (redis-py's metrics), of which only the
+    metrics unless spans are recorded. ``reveille ops`` and its like need Rich, and keep it."""
+    from app.settings import traces_exporter
+
+    telemetry = "opentelemetry" if traces_exporter() == "none" else "opentelemetry.sdk.metrics"
+    for package in ("rich", "pygments", "watchfiles", "greenlet", telemetry):
         sys.modules.setdefault(package, None)  # type: ignore[arg-type] # documented: None ends an import
 
 

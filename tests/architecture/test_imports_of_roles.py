@@ -22,13 +22,23 @@ NEVER: Final = {"aerich", "tortoise", "redis", "obstore", *OPTIONAL, *COMMAND_LI
 packages are in S3."""
 
 GRAPHQL: Final = {"strawberry", "graphql", "app.schema", "app.web"}
+SQLITE: Final = {"sqlite3", "aiosqlite", "app.models.sqlite", "app.models.ledger.sqlite_store"}
+"""The driver of a database that is chosen by its address."""
+
 CALLS: Final = {"app.dispatcher.dispatcher", "app.dispatcher.runner", "app.leshan.client", "ijson", "httpx"}
 
 FORBIDDEN: Final[dict[str, set[str]]] = {
-    "app.entrypoints.api": NEVER | CALLS | {"simulator"},
-    "app.entrypoints.dispatch": NEVER | GRAPHQL | {"simulator", "httpx_sse", "app.ingest.stream_bridge"},
-    "app.entrypoints.bridge": NEVER | GRAPHQL | {"simulator", "app.dispatcher.dispatcher", "app.dispatcher.runner"},
-    "app.entrypoints.serve": NEVER,
+    "app.entrypoints.api": NEVER | SQLITE | CALLS | {"simulator"},
+    "app.entrypoints.dispatch": NEVER
+    | SQLITE
+    | GRAPHQL
+    | {"simulator", "websockets", "httpx_sse", "app.ingest.stream_bridge"},
+    "app.entrypoints.bridge": NEVER
+    | SQLITE
+    | GRAPHQL
+    | {"simulator", "websockets", "app.dispatcher.dispatcher", "app.dispatcher.runner"},
+    "app.entrypoints.serve": NEVER | SQLITE,
+    "app.bus.redis": {"opentelemetry"},
     "app.entrypoints.aggregate": NEVER - OPTIONAL | GRAPHQL | CALLS,
     "app.operator_cli.commands": NEVER - {"rich", "typer"} | GRAPHQL | CALLS | {"httpx", "app.settings", "structlog"},
 }
@@ -39,6 +49,7 @@ PROCESSES: Final = (
     "app.entrypoints.dispatch",
     "app.entrypoints.bridge",
     "app.entrypoints.serve",
+    "app.bus.redis",
 )
 PROGRAM: Final = f"""
 import json, sys

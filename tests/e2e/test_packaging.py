@@ -123,7 +123,8 @@ def test_container_files_name_the_user_and_the_signal(file: str) -> None:
 def _assert_known(command: list[str]) -> None:
     """Assert that the command line has a command, and only options, that exist."""
     name, *options = command
-    assert process_of([word.replace("%i", "8100") for word in command]) is not None, "Typer, which parses it, takes memory"
+    words = [word.replace("%i", "8100") for word in command]
+    assert process_of(words) is not None, "a process that Typer parses takes more memory"
     known = get_command(cli).commands[name]  # type: ignore[attr-defined]
     flags = {flag for parameter in known.params for flag in parameter.opts}
     assert {option for option in options if option.startswith("--")} <= flags

@@ -292,12 +292,12 @@ async def test_an_unavailable_database_is_retried(
     await eventually(lambda: live.subscribers == 1)
     tries: list[Any] = []
 
-    def away(alias: str) -> Any:
-        tries.append(alias)
+    async def away(_reader: Any, sql: str, _values: Any) -> Any:
+        tries.append(sql)
         raise ConnectionRefusedError("no database")
 
     start = await queries.log_position()
-    monkeypatch.setattr(access, "reader", away)
+    monkeypatch.setattr(type(access.reader()), "execute_query", away)
     late = Follower(live.transitions(ALL, start))
     await world.create(new("d"))
     await eventually(lambda: len(tries) >= 5)
