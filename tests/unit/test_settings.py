@@ -131,7 +131,12 @@ def test_every_form_is_read(clean_environment: pytest.MonkeyPatch) -> None:
         ("LESHAN_CA", "/nowhere/ca.pem", "no such file"),
         ("LESHAN_CA", __file__, "expected a file with certificates in PEM format"),
         ("LESHAN_CERT", __file__, "its key without a password"),
+        ("LESHAN_HEADERS", '{"a": 1, "b": "hush"}', "a JSON object whose values are strings"),
+        ("LESHAN_NAME", "hush" * 17, "at most 64 characters"),
         ("LESHAN_TIMEOUT", "0", "greater than or equal to 1"),
+        ("LESHAN_TIMEOUT", f"{'9' * 5000}", "valid integer"),
+        ("ALLOW_OPEN", "maybe", "expected true or false"),
+        ("TRUSTED_DOCUMENTS", __file__, "no such folder"),
         ("LESHAN_EVENTS", "carrier-pigeon", "'webhook', 'stream' or 'both'"),
         ("AWAKE_WINDOW", "soon", "valid integer"),
         ("PORT", "65536", "less than or equal to 65535"),
@@ -168,6 +173,17 @@ def test_an_invalid_setting_is_named_in_one_line_without_its_secret(
     assert "\n" not in line
     assert "hush" not in line
     assert TOKEN not in line
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("YES", True), ("1", True), ("Off", False), ("f", False)])
+def test_a_truth_value_has_several_forms(clean_environment: pytest.MonkeyPatch, text: str, value: bool) -> None:
+    assert load(clean_environment, INTROSPECTION=text).introspection is value
+
+
+def test_an_empty_variable_is_ignored_and_names_have_no_case(clean_environment: pytest.MonkeyPatch) -> None:
+    clean_environment.setenv("reveille_retention", "7")
+    assert load(clean_environment, PORT="", LESHAN_URL="").port == 8000
+    assert load(clean_environment).retention == 7
 
 
 def test_all_invalid_settings_are_named_at_once(clean_environment: pytest.MonkeyPatch) -> None:
@@ -210,6 +226,8 @@ def test_a_secret_may_come_from_a_file(clean_environment: pytest.MonkeyPatch, tm
         ("AUTH", b"x" * 70_000, "at most 65536 bytes"),
         ("LESHAN_HEADERS", b"hush", "a JSON object"),
         ("LESHAN_HEADERS", b"[" * 60_000, "a JSON object"),
+        ("LESHAN_HEADERS", b'{"host": "hush"}', "host is set by Reveille itself"),
+        ("AUTH", b"joe:hush", "name:role:token"),
     ],
 )
 def test_a_secret_s_unusable_file_is_named(
