@@ -159,6 +159,7 @@ class Bridge:
                     raise StreamLost("the database is too slow for this many events")
         finally:
             await _end(beside)
+            await stream.aclose()  # it is still open if this task was canceled between two events
 
     async def _keep_reconciled(self) -> None:
         await self._reconciler.run()

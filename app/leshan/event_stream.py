@@ -8,7 +8,7 @@ times. The caller reconnects.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final
@@ -85,7 +85,7 @@ async def event_stream(
     notifications_wake: bool = False,
     on_broken: Callable[[], None] = lambda: None,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
-) -> AsyncIterator[Opened | LeshanEvent]:
+) -> AsyncGenerator[Opened | LeshanEvent, None]:
     """Yield :class:`Opened`, then every event that can be read.
 
     Args:
