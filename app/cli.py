@@ -1,7 +1,7 @@
 """The console script ``reveille``.
 
 A process has hardly any options, so its command line is recognized here. All other command lines are parsed by Typer:
-with pydantic, which it needs, it takes 14 MiB, and a process would keep them.
+with pydantic, which it needs, it takes 11 MiB, and a process would keep them.
 """
 
 from __future__ import annotations

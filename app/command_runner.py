@@ -32,12 +32,15 @@ def run_process(name: ProcessName, health_port: int | None = None) -> None:
     Raises:
         CommandError: a setting is invalid, or the database or an address cannot be used.
     """
-    gc.disable()  # until the imports are done: they leave hardly any garbage, and a start takes an eighth longer
+    gc.disable()  # until the imports are done, which would take an eighth longer
     exclude_optional_packages()
     settings = read_settings()
     if name in ("dispatch", "bridge") and settings.leshan_url is None:
         raise CommandError("REVEILLE_LESHAN_URL: missing; expected the address of the Leshan server", 2)
-    run(_work(name, settings, health_port))
+    work = _work(name, settings, health_port)
+    if name in ("dispatch", "bridge"):
+        gc.collect()  # of 0.8 MiB, in 0.03 s; an API saves the time, which is twice as much there
+    run(work)
 
 
 def _work(name: ProcessName, settings: Settings, health_port: int | None) -> Work:
