@@ -190,6 +190,26 @@ def redis_address(url: str) -> RedisAddress:
     return RedisAddress(RedisKind.SENTINEL, _hosts(listed, SENTINEL_PORT), plain.geturl(), service, auth)
 
 
+def check_leshan_url(url: str) -> str:
+    """Return the address of a Leshan server without a slash at its end, or raise ValueError."""
+    parts = urlsplit(url)
+    check_port(parts)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("expected http://HOST.. or https://HOST..")
+    if parts.query or parts.fragment or parts.username is not None:
+        raise ValueError("expected an address without user, query and fragment; credentials go to LESHAN_HEADERS")
+    return url.rstrip("/")
+
+
+def check_jwks_address(url: str) -> str:
+    """Return the address of an identity provider's keys, or raise ValueError."""
+    parts = urlsplit(url)
+    check_port(parts)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.fragment:
+        raise ValueError("expected https://HOST..")
+    return url
+
+
 def check_port(parts: SplitResult) -> None:
     """Raise ValueError unless the port of a URL with one host is valid."""
     try:

@@ -13,9 +13,15 @@ from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-from app.addresses import check_database_url, check_firmware_store, check_firmware_url, check_port, check_redis_url
+from app.addresses import (
+    check_database_url,
+    check_firmware_store,
+    check_firmware_url,
+    check_jwks_address,
+    check_leshan_url,
+    check_redis_url,
+)
 from app.domain.values import MAX_OPAQUE_BYTES
 from app.secret_settings import (
     SECRETS,
@@ -74,24 +80,6 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
-def _leshan_url(url: str) -> str:
-    parts = urlsplit(url)
-    check_port(parts)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("expected http://HOST.. or https://HOST..")
-    if parts.query or parts.fragment or parts.username is not None:
-        raise ValueError("expected an address without user, query and fragment; credentials go to LESHAN_HEADERS")
-    return url.rstrip("/")
-
-
-def _jwks_address(url: str) -> str:
-    parts = urlsplit(url)
-    check_port(parts)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.fragment:
-        raise ValueError("expected https://HOST..")
-    return url
-
-
 def _leshan_headers(text: str) -> dict[str, str]:
     return check_leshan_headers(json_object(string)(text))
 
@@ -130,7 +118,9 @@ class Settings:
         secret=True,
     )
     leshan_url: str | None = setting(
-        None, _leshan_url, "Address of the Leshan server, without `/api`; without it the built-in simulator is started"
+        None,
+        check_leshan_url,
+        "Address of the Leshan server, without `/api`; without it the built-in simulator is started",
     )
     leshan_name: str = setting("leshan", up_to(64), "Name of the Leshan server, as stored with every endpoint")
     leshan_headers: dict[str, str] = setting(
@@ -230,7 +220,7 @@ class Settings:
         None, string, "Issuer (`iss`) of the JWTs of an identity provider that are accepted as tokens"
     )
     jwt_audience: str | None = setting(None, string, "Audience (`aud`) that these JWTs must have")
-    jwt_jwks: str | None = setting(None, _jwks_address, "Address of the provider's keys (JWKS), `https://..`")
+    jwt_jwks: str | None = setting(None, check_jwks_address, "Address of the provider's keys (JWKS), `https://..`")
     jwt_role_claim: str = setting(
         "roles", string, "Claim with the roles, a list or a text; `a.b` is claim `b` within `a`"
     )
