@@ -37,6 +37,7 @@ UPLOAD_SECONDS: Final = 3_600
 PIECE: Final = 256 * 1024
 """Bytes that are passed to the store at once."""
 MEDIA_TYPE: Final = "application/octet-stream"
+_FORM: Final = "multipart/form-data"
 
 _PARAMETERS: Final = frozenset({"name", "version", "sha256"})
 _DIGEST: Final = re.compile(r"\s*sha-256\s*=\s*:([A-Za-z0-9+/]{43}=):\s*")
@@ -129,7 +130,8 @@ def _checked(request: Request, max_size: int) -> _Upload:
     """Return the upload of a request whose body is not read yet."""
     given = query_parameters(request, _PARAMETERS)
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != MEDIA_TYPE:  # a page of another site could send a body of several other types
+    # a browser names the Origin of every POST, and sends this type for a page of another site only if that is allowed
+    if media_type != MEDIA_TYPE and ("origin" in request.headers or media_type == _FORM):
         raise HttpError(415, Code.BAD_USER_INPUT, f"Invalid Content-Type; {MEDIA_TYPE} is expected.")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise HttpError(415, Code.BAD_USER_INPUT, "Invalid Content-Encoding; the package itself is expected.")
