@@ -167,7 +167,7 @@ def definition(**more: Any) -> CampaignDefinition:
         (lambda: definition(firmware=None), "firmware"),
         (lambda: definition(waves=()), "waves"),
         (lambda: definition(waves=(Wave(50), Wave(49))), "waves"),
-        (lambda: definition(waves=(Wave(1),) * 100), "waves"),
+        (lambda: definition(waves=(Wave(100 / 101),) * 101), "waves"),
         (lambda: definition(starts_per_minute=0), "startsPerMinute"),
         (lambda: definition(max_running=0), "maxRunning"),
         (lambda: definition(retries=-1), "retries"),
