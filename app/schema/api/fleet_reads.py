@@ -4,6 +4,7 @@ with concurrent calls."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from strawberry.dataloader import DataLoader
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from app.schema.api.reads import LoadedOperation, Reads
 
 T = TypeVar("T")
+V = TypeVar("V", EndpointView, CampaignView)
 
 
 class FleetReads:
@@ -42,10 +44,11 @@ class FleetReads:
         self._campaigns = DataLoader(load_fn=self._load_campaigns)
         self._targets = _by_id(campaign_targets_by_id)
         self._operations = DataLoader(load_fn=self._load_operations)
+        self._occurring: set[tuple[type, int]] = set()
 
     async def endpoint(self, id_: int) -> EndpointView:
         """Return an endpoint, also a deleted one. Raise ApiError, NOT_FOUND: it was removed meanwhile."""
-        return _present(await self._endpoints.load(id_), "The endpoint was removed meanwhile.")
+        return self._reserved(_present(await self._endpoints.load(id_), "The endpoint was removed meanwhile."))
 
     def keep_endpoint(self, view: EndpointView) -> None:
         """Keep an endpoint that has been read with its large values."""
@@ -74,7 +77,8 @@ class FleetReads:
 
     async def campaign(self, id_: int) -> CampaignView | None:
         """Return a campaign; None if there is none."""
-        return await self._campaigns.load(id_)
+        view = await self._campaigns.load(id_)
+        return None if view is None else self._reserved(view)
 
     async def campaign_of_target(self, target_id: int) -> CampaignView | None:
         """Return the campaign that a target belongs to; None if it was deleted."""
@@ -97,7 +101,16 @@ class FleetReads:
             return list(views)
         self._reads.reserve(sum(view.weight for view in views))
         full = await campaigns_by_id([view.id for view in views if view.weight > INLINE])
-        return [full.get(view.id, view) for view in views]
+        return [replace(full[view.id], weight=view.weight) if view.id in full else view for view in views]
+
+    def _reserved(self, view: V) -> V:
+        """Return a row that occurs in the response: it was reserved when it was read, and is again for each further
+        occurrence. Raises as :meth:`Reads.reserve` does."""
+        key = (type(view), view.id)
+        if key in self._occurring:
+            self._reads.reserve(view.weight)
+        self._occurring.add(key)
+        return view
 
     async def operations(self, target_id: int) -> list[LoadedOperation]:
         """Return the operations of the newest attempt of a campaign's target, in their order."""

@@ -11,6 +11,7 @@ from app.fleet.campaigns import AdvanceCampaign
 from app.models.cursors import parse_log_cursor
 from app.schema.api.ids import campaign_id, global_id, package_id, parse_campaign_id
 from app.schema.api.scalars import write_datetime
+from app.schema.limits import MAX_RESPONSE
 from tests.support.api import Api
 from tests.support.firmware import NEW, PACKAGE, FirmwareDevice
 from tests.support.ledger import REFUSED, SUCCESS, LedgerWorld, registered
@@ -280,6 +281,22 @@ async def listed(api: Api, **variables: Any) -> list[str]:
 async def test_a_name_is_unique(world: LedgerWorld, api: Api) -> None:
     made = await create(api)
     assert await api.error(CREATE, input=given()) == {"code": "CONFLICT", "id": made["id"], "field": "name"}
+
+
+async def test_a_filter_counts_wherever_it_occurs(world: LedgerWorld, api: Api) -> None:
+    await FirmwareDevice(world).prepare()
+    devices = [f"d{number}" for number in range(50)]
+    await world.ingest(*(registered(name) for name in devices))
+    names = devices + ["n" * 240] * 900
+    firmware = {"packageId": package_id(PACKAGE)}
+    made = await create(api, filter={"names": names}, firmware=firmware, operations=None)
+    await advance(world, made["id"])
+    query = "query($first: Int) { firmwareUpdates(first: $first) { edges { node { campaign { filter } } } } }"
+    edges = (await api.ask(query, first=20))["firmwareUpdates"]["edges"]
+    assert [len(edge["node"]["campaign"]["filter"]["names"]) for edge in edges] == [len(names)] * 20
+    answer = await api.post({"query": query, "variables": {"first": 50}})
+    assert {error["extensions"]["code"] for error in answer.json()["errors"]} == {"LIMIT_EXCEEDED"}
+    assert len(answer.content) < 1.1 * MAX_RESPONSE
 
 
 async def test_filters_count_as_large_values(world: LedgerWorld, api: Api) -> None:
