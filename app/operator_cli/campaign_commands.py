@@ -51,9 +51,7 @@ Abort: TypeAlias = Annotated[
     str | None,
     typer.Option("--abort", help="Percent of failed targets that aborts it, and after how many: 10 or 10,50."),
 ]
-Start: TypeAlias = Annotated[
-    str | None, typer.Option("--start", help="Time of its begin: 2026-12-01T22:00:00Z, or +2h.")
-]
+Start: TypeAlias = Annotated[str | None, typer.Option("--start", help="Start time: 2026-12-01T22:00:00Z, or +2h.")]
 Window: TypeAlias = Annotated[
     str | None, typer.Option("--window", help="Hours of each day in which targets begin: 22:00-05:00.")
 ]
@@ -85,7 +83,9 @@ def create(
     max_running: Annotated[int | None, typer.Option("--max-running", help="Maximum targets at a time.")] = None,
     abort: Abort = None,
     start: Start = None,
-    end: Annotated[str | None, typer.Option("--end", help="Time after which no target begins, or +7d.")] = None,
+    end: Annotated[
+        str | None, typer.Option("--end", help="Time after which no target begins: RFC 3339, or +7d.")
+    ] = None,
     window: Window = None,
     time_zone: Annotated[str, typer.Option("--time-zone", help="Time zone of the window: Europe/Berlin.")] = "UTC",
     retries: Annotated[int, typer.Option("--retries", help="Repetitions of a target that failed, 0 to 10.")] = 0,
@@ -148,7 +148,7 @@ def targets(
     *,
     criteria: Filter,
     first: Annotated[
-        int, typer.Option("--first", "-n", min=1, help="Maximum number of targets, in the order of their begin.")
+        int, typer.Option("--first", "-n", min=1, help="Maximum number of targets, in the order in which they begin.")
     ] = 50,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,

@@ -121,7 +121,7 @@ ATTEMPTS: Final[Range] = (1, 100)
 TIMEOUT_SECONDS: Final[Range] = (1, 600)
 TTL_SECONDS: Final[Range] = (1, 2**31 - 1)
 MAX_DAYS_AHEAD: Final = 3_653
-"""Maximum number of days from now to ``notBefore`` and to the begin of a campaign: ten years."""
+"""Maximum number of days from now to ``notBefore`` and to the start of a campaign: ten years."""
 
 
 def body_limit(max_opaque: int) -> int:

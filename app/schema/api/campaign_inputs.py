@@ -52,9 +52,9 @@ class CampaignAbortInput:
 
 @strawberry.input(description="Hours of each day within which targets begin.")
 class DailyWindowInput:
-    from_: str = strawberry.field(name="from", description='Local time of its begin, for example "22:00".')
+    from_: str = strawberry.field(name="from", description='Local start time, for example "22:00".')
     to: str = strawberry.field(
-        description='Local time of its end, exclusive, for example "05:00"; before `from`, it is that of the next day.'
+        description='Local end time, exclusive, for example "05:00"; before `from`, it is on the next day.'
     )
     time_zone: str = strawberry.field(
         description='Name of the time zone in the IANA database, for example "Europe/Berlin". Changes of its offset '
@@ -95,7 +95,7 @@ class CampaignInput:
         default=None, description="When too many failures abort the campaign. Default: never."
     )
     start_at: DateTime | None = strawberry.field(
-        default=None, description="Time of its begin, at most ten years ahead. Default, also for one in the past: now."
+        default=None, description="Start time, at most ten years ahead. Default, also for a time in the past: now."
     )
     end_at: DateTime | None = strawberry.field(
         default=None,

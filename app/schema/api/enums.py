@@ -148,7 +148,7 @@ _CAMPAIGNS: Final = {
     "SCHEDULED": "Begins at its `startAt`.",
     "RUNNING": "Targets begin as its waves, limits and daily window allow.",
     "PAUSED": "No target begins until `resumeCampaign`; those that have begun go on. `reason` says why.",
-    "WAITING_FOR_APPROVAL": "The present wave has ended; the next one begins after `approveCampaignWave`.",
+    "WAITING_FOR_APPROVAL": "The current wave has ended; the next one begins after `approveCampaignWave`.",
     "ABORTED": "Too many targets failed: those that had not begun are canceled.",
     "COMPLETED": "All targets have ended.",
     "CANCELED": "A user canceled the campaign: targets that had not begun are canceled.",

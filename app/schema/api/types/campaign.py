@@ -34,7 +34,7 @@ class CampaignCount:
 
 @strawberry.type(description="One endpoint of a campaign.")
 class CampaignTarget:
-    state: CampaignTargetState = strawberry.field(description="Present state.")
+    state: CampaignTargetState = strawberry.field(description="Current state.")
     wave: int = strawberry.field(description="Wave that the target belongs to, from 1.")
     attempts: int = strawberry.field(description="Number of times that it has begun.")
     detail: str | None = strawberry.field(
@@ -93,7 +93,7 @@ class CampaignTargetConnection:
 )
 class Campaign(Node):
     name: str = strawberry.field(description="Unique name.")
-    status: CampaignStatus = strawberry.field(description="Present status.")
+    status: CampaignStatus = strawberry.field(description="Current status.")
     reason: str | None = strawberry.field(
         description="Why it is PAUSED, ABORTED or CANCELED; null if there is no reason."
     )
@@ -102,7 +102,7 @@ class Campaign(Node):
     waves: JSON = strawberry.field(
         description="Its waves, `[{percent, minSuccessPercent, approve}]`: a `CampaignWaveInput` each."
     )
-    wave: int = strawberry.field(description="Present wave, from 1.")
+    wave: int = strawberry.field(description="Number of the current wave, from 1.")
     starts_per_minute: int | None = strawberry.field(
         description="Maximum number of targets that begin in a minute; null for no limit."
     )
@@ -112,7 +112,7 @@ class Campaign(Node):
     abort: JSON | None = strawberry.field(
         description="When failures abort it, `{failurePercent, minEnded}`; null for never."
     )
-    start_at: DateTime | None = strawberry.field(description="Time of its begin, if one was given.")
+    start_at: DateTime | None = strawberry.field(description="Start time that was given; null if none.")
     end_at: DateTime | None = strawberry.field(
         description="Time at which targets that have not begun become SKIPPED; null if none was given."
     )
@@ -124,9 +124,9 @@ class Campaign(Node):
     created_by: str | None = strawberry.field(
         description="Name of the user who created the campaign; null if it is not known."
     )
-    started_at: DateTime | None = strawberry.field(description="Time at which it became RUNNING first; null before.")
+    started_at: DateTime | None = strawberry.field(description="Time at which it first became RUNNING; null before.")
     finished_at: DateTime | None = strawberry.field(
-        description="Time at which it became ABORTED, COMPLETED or CANCELED; null while it is not."
+        description="Time at which it became ABORTED, COMPLETED or CANCELED; null until then."
     )
     view: strawberry.Private[CampaignView]
 
