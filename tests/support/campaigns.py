@@ -153,7 +153,7 @@ class Fleet:
     async def end_update(self, name: str, state: str = "SUCCEEDED", reason: str | None = None) -> None:
         """End the firmware update of a device, as the ledger does."""
         row = await self.world.row(
-            "SELECT u.id, u.target_id FROM firmware_update u JOIN endpoint e ON e.update_id = u.id WHERE e.name = $1",
+            "SELECT u.id, u.target_id, u.state FROM firmware_update u JOIN endpoint e ON e.update_id = u.id WHERE e.name = $1",
             name,
         )
         now, execute = self.world.now, self.world.reader.execute
@@ -161,6 +161,7 @@ class Fleet:
         await execute(f"UPDATE firmware_update SET {sets} WHERE id = $1", row["id"], state, reason, now)  # noqa: S608
         await execute("UPDATE endpoint SET update_id = NULL WHERE name = $1", name)
         await execute("UPDATE campaign_target SET due_at = $2 WHERE id = $1", row["target_id"], now)
+        await execute("UPDATE ledger_counter SET value = value - 1 WHERE name = $1", f"update {row['state']}")
 
 
 def names(count: int, prefix: str = "d") -> list[str]:
