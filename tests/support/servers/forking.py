@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import ctypes
 import faulthandler
+import functools
 import gc
+import importlib
 import json
 import os
 import signal
@@ -14,15 +16,29 @@ import traceback
 from pathlib import Path
 from typing import Any, Final
 
-import app.entrypoints.serve  # noqa: F401 - most of the startup time
+import typer.main
+
 from app.cli import main
+from app.commands import cli
 from tests.faults.moments import arm
 
 _PR_SET_PDEATHSIG: Final = 1
 
+_DEFERRED: Final = (
+    "app.entrypoints.serve",
+    "app.bus.redis",
+    "app.models.invariant_check",
+    "app.models.migration",
+    "httpcore",
+    "uvloop",
+    "anyio._backends._asyncio",
+)
+"""The modules that take most of a start, because they import most others or are imported when they are first needed."""
+
 
 def _serve() -> None:
     """Fork for each line of standard input."""
+    _prepare()
     gc.collect()
     gc.freeze()  # otherwise each fork's first collection would copy all objects
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # exit codes are not collected here: no child becomes a zombie
@@ -32,6 +48,14 @@ def _serve() -> None:
             _become(order)
         sys.stdout.write(f"{pid}\n")
         sys.stdout.flush()
+
+
+def _prepare() -> None:
+    """Do once what each start would do: import the modules, and build all commands."""
+    for module in _DEFERRED:
+        importlib.import_module(module)
+    typer.main.get_command = functools.cache(typer.main.get_command)
+    typer.main.get_command(cli)
 
 
 def _become(order: dict[str, Any]) -> None:
