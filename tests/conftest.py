@@ -190,7 +190,9 @@ def own_valkey() -> Iterator[ValkeyServer]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def databases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Databases:
+async def databases(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Databases]:
     """The source of this run's databases; its template is migrated as at every start."""
     source: Databases
     if KIND is DatabaseKind.POSTGRES:
@@ -198,7 +200,8 @@ async def databases(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
     else:
         source = SqliteDatabases(tmp_path_factory.mktemp("databases"))
     await migrate(await source.make_template(MIGRATED))
-    return source
+    yield source
+    await source.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

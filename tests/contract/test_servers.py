@@ -12,6 +12,8 @@ import asyncpg
 import pytest
 
 from app.models.database import migrate
+from tests.support.ledger import SUCCESS, TABLES, new, registered
+from tests.support.live_log import readable_world
 from tests.support.servers.databases import KIND, DatabaseKind, Databases
 from tests.support.servers.postgres import PostgresServer
 from tests.support.servers.valkey import ValkeyServer
@@ -42,6 +44,26 @@ async def test_every_test_has_a_database_of_its_own(empty_database_url: str, dat
 @pytest.mark.asyncio
 async def test_a_test_has_a_migrated_database(database_url: str) -> None:
     assert await migrate(database_url) == []
+
+
+@pytest.mark.asyncio
+async def test_nothing_of_a_test_is_in_the_next_database(databases: Databases) -> None:
+    found = []
+    for _ in range(3):
+        async with databases.copy() as url, readable_world(url) as world:
+            tables = [*TABLES, "leshan_server", "ledger_head", "aerich"]
+            before = {table: await world.rows(f"SELECT * FROM {table}") for table in tables}  # noqa: S608
+            await world.ingest(registered("one"))
+            found.append((before, await world.create(new("one")), await world.attempt(SUCCESS)))
+    first, *others = found
+    assert others == [first, first]
+
+
+@pytest.mark.asyncio
+async def test_an_index_of_a_test_is_not_in_the_next_database(databases: Databases) -> None:
+    for _ in range(3):
+        async with databases.copy() as url:
+            await execute(url, "CREATE INDEX ix_mine ON operation (fingerprint)")
 
 
 @pytest.mark.asyncio

@@ -11,6 +11,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, Protocol
 
+import asyncpg
+
+from tests.support.servers.kept_databases import KeptDatabase
 from tests.support.servers.postgres import PostgresServer
 
 
@@ -45,6 +48,9 @@ class Databases(Protocol):
 
     def empty(self) -> AbstractAsyncContextManager[str]:
         """Provide a database without tables, which is removed when the context ends."""
+
+    async def close(self) -> None:
+        """End all sessions."""
 
 
 class SqliteDatabases:
@@ -83,25 +89,51 @@ class SqliteDatabases:
                 self._images[template] = source.serialize()
         file.write_bytes(self._images[template])
 
+    async def close(self) -> None:
+        """Do nothing: there are no sessions."""
+
     @staticmethod
     def _url(file: Path) -> str:
         return f"sqlite://{file}"
 
 
 class PostgresDatabases:
-    """Databases of one server."""
+    """Databases of one server. Copies of the template without rows are kept for the next test."""
 
     def __init__(self, server: PostgresServer) -> None:
         self._server = server
+        self._kept: list[KeptDatabase] = []
 
     async def make_template(self, name: str, source: str | None = None) -> str:
         return await self._server.create(name, source or "template0")
 
-    def copy(self, template: str = MIGRATED) -> AbstractAsyncContextManager[str]:
-        return self._create(template)
+    @asynccontextmanager
+    async def copy(self, template: str = MIGRATED) -> AsyncIterator[str]:
+        if template != MIGRATED:
+            async with self._create(template) as url:
+                yield url
+            return
+        database = self._kept.pop() if self._kept else await self._new()
+        yield database.url
+        if await database.empty():
+            self._kept.append(database)
+        else:
+            await database.close()
+            await self._server.drop(database.name)
 
     def empty(self) -> AbstractAsyncContextManager[str]:
         return self._create("template0")
+
+    async def close(self) -> None:
+        for database in self._kept:
+            await database.close()
+
+    async def _new(self) -> KeptDatabase:
+        name = f"t{uuid.uuid4().hex}"
+        url = await self._server.create(name, MIGRATED)
+        database = KeptDatabase(name, url, await asyncpg.connect(url))
+        await database.remember()
+        return database
 
     @asynccontextmanager
     async def _create(self, template: str) -> AsyncIterator[str]:
