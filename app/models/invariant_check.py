@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -48,7 +49,7 @@ async def _a_while() -> None:
 
 
 async def violations(
-    database_url: str,
+    database: str | Reader,
     *,
     now: Instant | None = None,
     max_in_flight: int = 120,
@@ -60,6 +61,7 @@ async def violations(
     """Return the violations of the invariants in this database, a sentence each.
 
     Args:
+        database: its address, or an open connection for long statements.
         now: the database host's time; tests that shift the ledger's clock pass it.
         max_in_flight: how many calls may be open at a Leshan server (invariant 7).
         aggregate_retention: the age from which hourly aggregates are deleted (invariant 15).
@@ -67,7 +69,7 @@ async def violations(
         restored: no dispatcher works on this copy, so lateness is not checked.
         pause: awaited before late objects are checked again.
     """
-    async with reading_slowly(database_url) as reader:
+    async with reading_slowly(database) if isinstance(database, str) else nullcontext(database) as reader:
         checker = _Checker(reader, now, max_in_flight, aggregate_retention, recent_only)
         found = await checker.breaches(
             invariant

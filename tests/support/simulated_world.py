@@ -43,6 +43,7 @@ from app.timing import Timing
 from simulator import Received, Simulator, SimulatorConfig
 from tests.support import loopback
 from tests.support.ledger import new_operation
+from tests.support.servers.kept_databases import reader_of
 from tests.support.tables import tables_of
 from tests.support.waiting import eventually
 from tests.support.world import Op, World
@@ -306,7 +307,7 @@ class SimulatedWorld(World):
         assert not self.components.ended.is_set(), "a part of ours failed"
         now = self.clock(await database_now())
         limit = self.settings.leshan_max_in_flight
-        broken = await violations(self.settings.database_url, now=now, max_in_flight=limit)
+        broken = await violations(reader_of(self.settings.database_url), now=now, max_in_flight=limit)
         assert not broken, broken
         differences, _ = await counter_differences(1)
         assert not differences, differences

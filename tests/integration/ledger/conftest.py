@@ -11,6 +11,7 @@ from app.models.invariant_check import violations
 from app.models.ledger import open_store
 from tests.support.ledger import LedgerWorld
 from tests.support.servers.databases import KIND, DatabaseKind
+from tests.support.servers.kept_databases import reader_of
 
 # SQLite has no server that could die and no partitions, and PostgreSQL has no file of ours
 collect_ignore = (
@@ -28,7 +29,7 @@ async def empty_world(database_url: str) -> AsyncIterator[LedgerWorld]:
         yield world
         for ledger in world.ledgers:
             await ledger.close()
-        assert await violations(database_url, now=0) == []
+        assert await violations(reader_of(database_url), now=0) == []
         assert [tuple(row) for row in await reader.fetch(DIFFERENCES, 1) if row[0] != CHECKED] == []
     finally:
         await reader.close()

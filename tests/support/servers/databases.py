@@ -132,7 +132,7 @@ class PostgresDatabases:
         name = f"t{uuid.uuid4().hex}"
         url = await self._server.create(name, MIGRATED)
         database = KeptDatabase(name, url, await asyncpg.connect(url))
-        await database.remember()
+        await database.open()
         return database
 
     @asynccontextmanager

@@ -7,10 +7,13 @@ columns, constraints, functions, statistics or settings than the template is dro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import asyncpg
+
+from app.models.queries.access import Reader
 
 END_SESSIONS: Final = """
     SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
@@ -37,9 +40,20 @@ WRITTEN: Final = """
 """
 
 
+_BY_URL: Final[dict[str, KeptDatabase]] = {}
+
+
+def reader_of(database_url: str) -> str | Reader:
+    """Return the open session of a kept database, which has read the catalog and prepared the statements of the
+    invariants; of another database its address."""
+    return _BY_URL.get(database_url, database_url)
+
+
 @dataclass
 class KeptDatabase:
-    """A database and the session that empties it."""
+    """A database and the session that empties it, which a test may also read by."""
+
+    postgres: ClassVar[bool] = True
 
     name: str
     url: str
@@ -48,8 +62,9 @@ class KeptDatabase:
     _sequences: dict[str, int | None] = field(default_factory=dict)
     _rows: dict[str, str] = field(default_factory=dict)
 
-    async def remember(self) -> None:
+    async def open(self) -> None:
         """Read the state to which :meth:`empty` returns."""
+        _BY_URL[self.url] = self
         self._form = await self._read_form()
         self._sequences = await self._read_sequences()
         for table in await self._written():
@@ -70,7 +85,16 @@ class KeptDatabase:
 
     async def close(self) -> None:
         """End the session."""
+        _BY_URL.pop(self.url, None)
         self.session.terminate()
+
+    async def execute_query(self, sql: str, values: Sequence[Any] = ()) -> Sequence[Any]:
+        """Return the rows of a statement."""
+        return list(await self.session.fetch(sql, *values))
+
+    def is_unavailable(self, error: Exception) -> bool:
+        """Return whether the session ended."""
+        return isinstance(error, OSError | asyncpg.InterfaceError)
 
     async def _restore(self) -> None:
         if written := await self._written():
