@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import asyncpg
 
@@ -40,6 +41,7 @@ _COMMON = (
     "max_connections=100",
     "logging_collector=off",
 )
+_KEPT: Final = Path(__file__).parents[3] / "test-results"
 _ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin", "TZ": "UTC"}
 
 
@@ -240,14 +242,37 @@ def _can_run(program: Path, account: Account) -> bool:
 
 
 def _initialise(programs: Path, home: Path, account: Account | None) -> None:
+    """Create an empty PostgreSQL. The first one of these programs is kept: a copy takes a tenth of the time."""
+    data, kept = home / "data", _KEPT / f"postgres-{_version(programs)}"
+    if kept.exists():
+        _copy(kept, data)
+        return
     _run_program(
         [
-            *(programs / "initdb", "-D", home / "data", "-U", "postgres", "--auth=trust"),
+            *(programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust"),
             *("--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"),
         ],
         home,
         account,
     )
+    own = kept.with_name(f"{kept.name}-{os.getpid()}")
+    own.parent.mkdir(exist_ok=True)
+    _copy(data, own)
+    try:
+        own.rename(kept)
+    except OSError:  # another process was faster
+        shutil.rmtree(own)
+
+
+def _version(programs: Path) -> str:
+    """Return a name of the build of PostgreSQL, and of the user whom its files belong to."""
+    server = (programs / "postgres").stat()
+    return f"{server.st_size}-{server.st_mtime_ns}-{os.geteuid()}"
+
+
+def _copy(folder: Path, to: Path) -> None:
+    """Copy a folder with the owners of its files."""
+    subprocess.run(["cp", "-a", folder, to], check=True)
 
 
 def _run_program(arguments: Sequence[str | Path], home: Path, account: Account | None) -> None:
