@@ -53,6 +53,7 @@ GROUPS: Final = {
         "tests/contract/leshan/test_request_bodies.py",
         "tests/contract/leshan/test_security_access.py",
         "tests/contract/leshan/test_values.py",
+        "tests/e2e/test_observation_rules.py",
         "tests/e2e/test_real_leshan.py",
     ),
     "two PostgreSQL servers": ("tests/faults/test_failover.py",),
