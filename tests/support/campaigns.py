@@ -153,7 +153,8 @@ class Fleet:
     async def end_update(self, name: str, state: str = "SUCCEEDED", reason: str | None = None) -> None:
         """End the firmware update of a device, as the ledger does."""
         row = await self.world.row(
-            "SELECT u.id, u.target_id, u.state FROM firmware_update u JOIN endpoint e ON e.update_id = u.id WHERE e.name = $1",
+            "SELECT u.id, u.target_id, u.state FROM firmware_update u JOIN endpoint e ON e.update_id = u.id "
+            "WHERE e.name = $1",
             name,
         )
         now, execute = self.world.now, self.world.reader.execute
