@@ -19,6 +19,9 @@ VERSION: Final = "2.0.0"
 FAILING: Final = 0.12
 """The share of devices whose first image is broken."""
 
+MAX_RETRIES: Final = 5
+"""Devices that had not begun when the campaign was aborted fail after the first retry."""
+
 ABORT: Final = 10.0
 """The percentage of failures at which the campaign is aborted."""
 
@@ -76,8 +79,12 @@ class CampaignRun:
             aborted = await self._counts()
             if 100 * aborted["FAILED"] < ABORT * (aborted["FAILED"] + aborted["SUCCEEDED"]):
                 self.broken.append(f"aborted with {aborted}")
-            await self._act("retryCampaign")
-            await self._timed("from the retry to the end", self._is("COMPLETED"))
+            for number in range(1, MAX_RETRIES + 1):
+                await self._act("retryCampaign")
+                await self._timed(f"from retry {number} to the end", self._finished)
+                counts = await self._counts()
+                if not counts["FAILED"] + counts["CANCELED"]:
+                    break
         finally:
             for task in waking:
                 task.cancel()
@@ -124,8 +131,10 @@ class CampaignRun:
         """Let some devices sleep, and wake others; a sleeping one wakes sooner or later."""
         dice = random.Random(2)
         while True:
-            for name in dice.sample(self._names, max(1, self.count // 200)):
-                await self.whole.tell(dice.choices(("wake", "sleep"), (4, 1))[0], name)
+            chosen = dice.sample(self._names, max(5, self.count // 100))
+            asleep = chosen[: len(chosen) // 5]
+            await asyncio.gather(*(self.whole.tell("sleep", name) for name in asleep))
+            await self.whole.wake(*chosen[len(asleep) :])
             await asyncio.sleep(0.2)
 
     async def _watch_forever(self) -> None:
@@ -139,7 +148,7 @@ class CampaignRun:
                         one["state"]: one["count"] for one in (await api.ask(LOOK, id=self._id))["campaign"]["counts"]
                     }
                     self.answers += 1
-                    if sum(counts.values()) not in {self.count} and sum(counts.values()) > self.count:
+                    if sum(counts.values()) > self.count:
                         self.broken.append(f"more targets than endpoints: {counts}")
             await asyncio.sleep(0.3)
 
@@ -180,6 +189,9 @@ class CampaignRun:
             return bool((await self._campaign())["wave"] >= wave)
 
         return so
+
+    async def _finished(self) -> bool:
+        return (await self._campaign())["status"] in {"COMPLETED", "ABORTED"} and await self._quiet()
 
     async def _quiet(self) -> bool:
         counts = await self._counts()
