@@ -13,7 +13,7 @@ from tests.support.process_fixtures import ProcessesIn
 from tests.support.servers.postgres import binaries as postgres_binaries
 from tests.support.servers.valkey import binary as valkey_binary
 
-DEVICES = 150
+DEVICES = 60
 """Of ``python -m bench.scale.fleet`` 10,000."""
 
 
