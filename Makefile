@@ -174,12 +174,14 @@ $(INSTALLED): requirements.txt pyproject.toml | $(BIN)/pip
 	@touch $@
 
 # uv installs in seconds what takes pip a minute, most of it for reading indexes and compiling. Where uv cannot reach a
-# package, for example because only pip knows the index, pip installs what is missing.
+# package, for example because only pip knows the index, pip installs what is missing. It does not read [tool.uv], whose
+# constraints have no hashes; the locked versions obey them.
 $(INSTALLED_DEV): requirements-dev.txt requirements.txt pyproject.toml | $(BIN)/pip
 	@echo "Installing Reveille and the development dependencies (once)"
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.txt >$(VENV)/uv.txt
 	@$(INSTALL) --require-hashes --requirement $(VENV)/uv.txt
-	@$(LOCK) $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements-dev.txt \
+	@$(LOCK) $(BIN)/uv pip install --quiet --no-config --python $(BIN)/python --require-hashes \
+		--requirement requirements-dev.txt \
 		|| $(INSTALL) --require-hashes --requirement requirements-dev.txt
 	@$(INSTALL) --no-deps --no-build-isolation --no-index --editable .
 	@touch $(INSTALLED) $@

@@ -64,7 +64,9 @@ def _install_dependencies(environment: Path, requirements: Path) -> None:
     which installs those that are missing, and requires that the file has a hash of each."""
     if not environment.exists():
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
-        install = [UV, "pip", "install", "--quiet", "--require-hashes", "--python", str(environment / "bin" / "python")]
+        python = str(environment / "bin" / "python")
+        # without [tool.uv], whose constraints have no hashes
+        install = [UV, "pip", "install", "--quiet", "--no-config", "--require-hashes", "--python", python]
         subprocess.run([*install, "--requirement", str(requirements)], check=False)
 
 
