@@ -14,10 +14,9 @@ from app.models.counters import PRESENCES, REASONS
 from app.models.fields import load_json, storable_text
 from app.models.ledger.queues import Next
 from app.models.ledger.rows import (
+    CHANGING_ENDPOINT,
     ENDPOINT_COLUMNS,
     INDEXED_VALUES,
-    LIVE_COLUMNS,
-    REGISTRATION_COLUMNS,
     STATUS_COLUMNS,
     AuditEntry,
     AuditRow,
@@ -42,8 +41,6 @@ endpoint: then endpoints are read once, in a statement of their own."""
 _STOPPED_BEFORE: Final = frozenset({ReasonCode.SEQUENCE_STOPPED, ReasonCode.ENDPOINT_DELETED})
 """Reasons of operations whose sequence ends with them, so that no other has to be canceled."""
 
-_REGISTRATION: Final = slice(len(ENDPOINT_COLUMNS) - len(REGISTRATION_COLUMNS), None)
-_LIVE: Final = slice(_REGISTRATION.start - len(LIVE_COLUMNS), _REGISTRATION.start)
 _CHANGING: Final = slice(len(OPERATION_COLUMNS) - len(CHANGING_COLUMNS), None)
 
 _ENDPOINT_COLUMNS: Final = ", ".join(f"e.{column}" for column in ENDPOINT_COLUMNS)
@@ -128,8 +125,7 @@ class Stored:
 
     server: Values
     head: tuple[int, int]
-    live: dict[int, Values] = field(default_factory=dict)
-    registrations: dict[int, Values] = field(default_factory=dict)
+    endpoints: dict[int, Values] = field(default_factory=dict)
     operations: dict[int, Values] = field(default_factory=dict)
     indexed: dict[int, Values] = field(default_factory=dict)
     presences: dict[int, Presence | None] = field(default_factory=dict)
@@ -261,8 +257,7 @@ class Group:
                 named = self.names if endpoint.deleted_at is None else self.tombstones
                 if endpoint.name not in named or named[endpoint.name].id < endpoint.id:
                     named[endpoint.name] = endpoint
-                self.stored.live[endpoint.id] = row[_LIVE]
-                self.stored.registrations[endpoint.id] = row[_REGISTRATION]
+                self.stored.endpoints[endpoint.id] = row[CHANGING_ENDPOINT]
                 self.stored.indexed[endpoint.id] = INDEXED_VALUES(endpoint)
                 self.stored.presences[endpoint.id] = endpoint.counted_presence
 

@@ -22,14 +22,13 @@ from app.models.ledger.queues import next_of, read_queues
 from app.models.ledger.readiness import callable_at, ready_at
 from app.models.ledger.readings import latest
 from app.models.ledger.rows import (
+    CHANGING_ENDPOINT,
+    CHANGING_ENDPOINT_VALUES,
     ENDPOINT_COLUMNS,
+    ENDPOINT_SPANS,
     ENDPOINT_VALUES,
     INDEXED_VALUES,
-    LIVE_COLUMNS,
-    LIVE_VALUES,
     NOT_INDEXED,
-    REGISTRATION_COLUMNS,
-    REGISTRATION_VALUES,
     SERVER_COLUMNS,
     SERVER_VALUES,
     AuditRow,
@@ -48,8 +47,9 @@ from app.models.ledger.store import Write, Writing
 from app.models.operation import CHANGING_COLUMNS, CHANGING_VALUES, OPERATION_COLUMNS, OPERATION_VALUES, Operation
 
 HEAD_ID: Final = 1
-_READY_AT: Final = LIVE_COLUMNS.index("ready_at")
-_AWAKE_UNTIL: Final = LIVE_COLUMNS.index("awake_until")
+_CHANGING: Final = ENDPOINT_COLUMNS[CHANGING_ENDPOINT]
+_READY_AT: Final = _CHANGING.index("ready_at")
+_AWAKE_UNTIL: Final = _CHANGING.index("awake_until")
 _TRANSITION_COLUMNS: Final = tuple(field.name for field in fields(TransitionRow))
 _TRANSITION_VALUES: Final = attrgetter(*_TRANSITION_COLUMNS)
 
@@ -126,8 +126,8 @@ _UPSERT_STATE: Final = (
 """Of two values of a resource the one with the greater time remains; with equal times the one that arrived later."""
 
 INSERT_ENDPOINT: Final = insert_into("endpoint", EndpointRow, ENDPOINT_COLUMNS)
-UPDATE_LIVE: Final = update_by("endpoint", EndpointRow, LIVE_COLUMNS, "id")
-UPDATE_ENDPOINT: Final = update_by("endpoint", EndpointRow, LIVE_COLUMNS + REGISTRATION_COLUMNS, "id")
+UPDATE_ENDPOINT: Final = tuple(update_by("endpoint", EndpointRow, _CHANGING[span], "id") for span in ENDPOINT_SPANS)
+"""For each of ``ENDPOINT_SPANS``, the statement that updates its columns."""
 INSERT_OPERATION: Final = insert_into("operation", Operation, OPERATION_COLUMNS)
 UPDATE_OPERATION: Final = update_by("operation", Operation, CHANGING_COLUMNS, "seq")
 INSERT_TRANSITION: Final = insert_into("transition", TransitionRow, _TRANSITION_COLUMNS)
@@ -180,7 +180,7 @@ async def flush(group: Group) -> None:
         if endpoint.rules_seq < group.server.rules_seq:
             group.rules_due.add(endpoint.id)
         if not group.woken and callable_at(endpoint.ready_at, endpoint.awake_until, group.now):
-            known = group.stored.live.get(endpoint.id)
+            known = group.stored.endpoints.get(endpoint.id)
             # the clock decides whether dispatchers could find it before, because the sweeper may be late
             group.woken = known is None or not callable_at(known[_READY_AT], known[_AWAKE_UNTIL], group.now)
     sending = await _write_but_sending(group)
@@ -241,10 +241,9 @@ async def _write_but_sending(group: Group) -> Writing:
     store, stored = group.store, group.stored
     created: list[Values] = []
     for endpoint in group.endpoints.values():
-        if endpoint.id not in stored.live:
+        if endpoint.id not in stored.endpoints:
             created.append(ENDPOINT_VALUES(endpoint))
-            stored.live[endpoint.id] = LIVE_VALUES(endpoint)
-            stored.registrations[endpoint.id] = REGISTRATION_VALUES(endpoint)
+            stored.endpoints[endpoint.id] = CHANGING_ENDPOINT_VALUES(endpoint)
     if created:
         await store.execute_many(INSERT_ENDPOINT.each, created, INSERT_ENDPOINT.at_once)
     new: list[Values] = []
@@ -295,18 +294,24 @@ def _tag_rows(endpoint: EndpointRow, tags: str | None, overdue: bool) -> set[Tag
 
 def _changed_endpoints(group: Group) -> Iterator[Writing]:
     """Yield each row in one writing at most: of two updates in the same statement only one would take effect."""
-    stored = group.stored
-    live: list[Values] = []
-    whole: list[Values] = []
+    stored = group.stored.endpoints
+    changed: list[list[Values]] = [[] for _ in ENDPOINT_SPANS]
     for endpoint in group.endpoints.values():
-        now_live, now_registered = LIVE_VALUES(endpoint), REGISTRATION_VALUES(endpoint)
-        if now_registered != stored.registrations[endpoint.id]:
-            whole.append((endpoint.id, *now_live, *now_registered))
-        elif now_live != stored.live[endpoint.id]:
-            live.append((endpoint.id, *now_live))
-        stored.live[endpoint.id], stored.registrations[endpoint.id] = now_live, now_registered
-    yield UPDATE_LIVE, live
-    yield UPDATE_ENDPOINT, whole
+        before, now = stored[endpoint.id], CHANGING_ENDPOINT_VALUES(endpoint)
+        if before != now:
+            stored[endpoint.id] = now
+            number, span = span_of_changes(before, now)
+            changed[number].append((endpoint.id, *now[span]))
+    yield from zip(UPDATE_ENDPOINT, changed, strict=True)
+
+
+def span_of_changes(before: Values, now: Values) -> tuple[int, slice]:
+    """Return the first of ``ENDPOINT_SPANS`` outside of which nothing has changed, and its number."""
+    return next(
+        (number, span)
+        for number, span in enumerate(ENDPOINT_SPANS)
+        if before[: span.start] == now[: span.start] and before[span.stop :] == now[span.stop :]
+    )
 
 
 def _log_entries(group: Group) -> Iterator[Writing]:
