@@ -1,4 +1,4 @@
-"""The Starlette application of a process, with the headers and the trust of loopback that all its routes have."""
+"""The Starlette application of a process and its direct routes, with the trust of loopback that all of them have."""
 
 from __future__ import annotations
 
@@ -7,34 +7,15 @@ from typing import Final
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.authentication import Authenticator
+from app.calls import Answer, Call, Reply
+from app.direct import DirectRoutes
 from app.security import is_direct_loopback, is_loopback
 from app.settings import Settings
-
-SAFE_HEADERS: Final = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-frame-options", b"DENY"),
-)
-
-
-class SafeHeaders:
-    """Add the security headers to every response."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *SAFE_HEADERS]
-            await send(message)
-
-        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
 
 
 class LoopbackOnly:
@@ -51,18 +32,27 @@ class LoopbackOnly:
         if scope["type"] not in ("http", "websocket") or self._has_credentials():
             await self._app(scope, receive, send)
             return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        client = scope.get("client")
+        call = Call(scope, receive)
         # of several hosts, one may be a loopback name, and another the one used elsewhere
         hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-        names_loopback = bool(hosts) and all(is_loopback(_host(host)) for host in hosts)
-        if names_loopback and is_direct_loopback(client[0] if client else None, headers):
+        if _is_local(call, hosts):
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 4403})
         else:
-            text = "No tokens are set, so only direct requests to localhost from this machine are served."
-            await PlainTextResponse(text, 403)(scope, receive, send)
+            await _NOT_LOCAL.send(send)
+
+
+def _is_local(call: Call, hosts: Sequence[str]) -> bool:
+    names_loopback = bool(hosts) and all(is_loopback(_host(host)) for host in hosts)
+    return names_loopback and is_direct_loopback(call.client, call.headers)
+
+
+_NOT_LOCAL: Final = Reply(
+    403,
+    b"No tokens are set, so only direct requests to localhost from this machine are served.",
+    b"text/plain; charset=utf-8",
+)
 
 
 def _host(header: str) -> str:
@@ -81,31 +71,29 @@ async def _client_left(_request: Request, _error: Exception) -> Response:
 _HANDLERS: Final = {ClientDisconnect: _client_left}
 
 
-class _Direct:
-    """Pass POST requests to some paths to their own applications, and all others to Starlette."""
-
-    def __init__(self, direct: Mapping[str, ASGIApp], others: ASGIApp) -> None:
-        self._direct, self._others = direct, others
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_post = scope["type"] == "http" and scope["method"] == "POST"
-        app = self._direct.get(scope["path"], self._others) if is_post else self._others
-        await app(scope, receive, send)
+def application(settings: Settings, authenticator: Authenticator, routes: Sequence[BaseRoute]) -> ASGIApp:
+    """Return the application that serves these routes."""
+    app = Starlette(routes=list(routes), exception_handlers=_HANDLERS)
+    return LoopbackOnly(app, lambda: authenticator.has_credentials) if _serves_loopback_only(settings) else app
 
 
-def application(
-    settings: Settings,
-    authenticator: Authenticator,
-    routes: Sequence[BaseRoute],
-    direct: Mapping[str, ASGIApp] | None = None,
-) -> ASGIApp:
-    """Return the application that serves these routes.
+def direct_routes(settings: Settings, authenticator: Authenticator, answers: Mapping[str, Answer]) -> DirectRoutes:
+    """Return direct routes, by their paths, with the same trust of loopback."""
+    routes = {path.encode(): answer for path, answer in answers.items()}
+    if not _serves_loopback_only(settings):
+        return routes
+    return {target: _local_only(answer, authenticator) for target, answer in routes.items()}
 
-    Args:
-        direct: applications by the paths whose POST requests do not pass through Starlette.
-    """
-    starlette = Starlette(routes=list(routes), exception_handlers=_HANDLERS)
-    app = SafeHeaders(_Direct(direct, starlette) if direct else starlette)
-    if settings.trusts_loopback and not settings.allow_open:
-        return LoopbackOnly(app, lambda: authenticator.has_credentials)
-    return app
+
+def _serves_loopback_only(settings: Settings) -> bool:
+    return settings.trusts_loopback and not settings.allow_open
+
+
+def _local_only(answer: Answer, authenticator: Authenticator) -> Answer:
+    async def local_only(call: Call) -> Reply:
+        hosts = [call.headers["host"]] if "host" in call.headers else []
+        if authenticator.has_credentials or _is_local(call, hosts):
+            return await answer(call)
+        return _NOT_LOCAL
+
+    return local_only

@@ -19,8 +19,9 @@ from http import HTTPStatus
 from typing import Any, Final, cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from app.direct import DirectResponse, DirectRoutes
 from app.response_transport import ResponseTransport
 
 MAX_HEAD: Final = 64 * 1024
@@ -117,9 +118,9 @@ class ConnectionLimit:
 class HttpProtocol(HttpToolsProtocol):
     """One connection. uvicorn creates it through ``Config(http=partial(HttpProtocol, limit=..))``."""
 
-    def __init__(self, *args: Any, limit: ConnectionLimit, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, limit: ConnectionLimit, direct: DirectRoutes | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._limit = limit
+        self._limit, self._direct = limit, direct or {}
         self._phase = _Phase.HEAD
         self._buffer = b""
         self._held = self._searched = self._discarded = 0
@@ -296,6 +297,13 @@ class HttpProtocol(HttpToolsProtocol):
         return None
 
     # --- the response
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Start the application for a request, or the direct route that replaces it."""
+        answer = self._direct.get(self.url)
+        if answer is not None and self.scope["method"] == "POST":
+            app = DirectResponse(cycle, answer)
+        super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         """Continue with the next request; a body that the response did not wait for is not read any further."""

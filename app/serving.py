@@ -14,6 +14,7 @@ from typing import Any, Final
 import uvicorn
 from starlette.types import ASGIApp
 
+from app.direct import DirectRoutes
 from app.http_protocol import ConnectionLimit, HttpProtocol
 
 STUCK_READER_MS: Final = 20_000
@@ -21,6 +22,13 @@ STUCK_READER_MS: Final = 20_000
 empty."""
 
 SHUTDOWN_SECONDS: Final = 5
+
+SAFE_HEADERS: Final = [
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("x-frame-options", "DENY"),
+]
+"""The security headers of every response."""
 
 MAX_CONNECTIONS: Final = 4096
 """Maximum connections of one process: more clients need another process, or a proxy that shares its connections."""
@@ -73,15 +81,21 @@ def most_connections() -> int:
 
 @contextlib.asynccontextmanager
 async def serving(
-    app: ASGIApp, sockets: list[socket.socket], *, most: int | None = None, max_message: int = 1 << 20
+    app: ASGIApp,
+    sockets: list[socket.socket],
+    *,
+    direct: DirectRoutes | None = None,
+    most: int | None = None,
+    max_message: int = 1 << 20,
 ) -> AsyncIterator[None]:
     """Serve as long as the block lasts; then finish the requests in progress, for at most :data:`SHUTDOWN_SECONDS`.
 
     Args:
+        direct: routes that are served without the application.
         most: maximum concurrent connections, by default :func:`most_connections`.
         max_message: maximum bytes of one WebSocket message; 0 if no WebSocket is served.
     """
-    protocol: Any = partial(HttpProtocol, limit=ConnectionLimit(most or most_connections()))
+    protocol: Any = partial(HttpProtocol, limit=ConnectionLimit(most or most_connections()), direct=direct)
     config = uvicorn.Config(
         app,
         http=protocol,
@@ -99,6 +113,7 @@ async def serving(
         forwarded_allow_ips="127.0.0.1",
         date_header=True,
         server_header=False,
+        headers=SAFE_HEADERS,
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=sockets), name="http")

@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 from starlette.requests import Request
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
@@ -19,7 +19,6 @@ from app.command_error import CommandError
 from app.fleet.package_store import FirmwareStorage, StorageFailed
 from app.http_app import application
 from app.http_protocol import LONG_BODY
-from app.leshan.webhook import EVENTS
 from app.models.live import LiveLog
 from app.models.queries import ReadUnavailable, stored_package_keys
 from app.process import Components, background, firmware_storage
@@ -105,9 +104,8 @@ def _caller_limits(settings: Settings) -> CallerLimits:
 
 def web_app(settings: Settings, authenticator: Authenticator, routes: Sequence[BaseRoute]) -> ASGIApp:
     """Return the application. ``routes`` come first; the web page handles all other paths."""
-    direct = {route.path: route.app for route in routes if isinstance(route, Route) and route.path == EVENTS}
     files = [
         Mount(GRAPHIQL_ADDRESS, StaticFiles(directory=GRAPHIQL_FILES)),
         Mount("/", StaticFiles(directory=PAGE, html=True)),
     ]
-    return application(settings, authenticator, [*routes, *files], direct)
+    return application(settings, authenticator, [*routes, *files])

@@ -8,7 +8,8 @@ import socket
 import structlog
 
 from app.entrypoints.stopping import until_stopped
-from app.leshan.webhook import webhook_routes
+from app.http_app import direct_routes
+from app.leshan.webhook import direct_answers, webhook_routes
 from app.models.database import migrate
 from app.process import Components, running
 from app.schema.limits import body_limit
@@ -48,8 +49,9 @@ async def serve_api(components: Components, stack: contextlib.AsyncExitStack, li
     )
     routes = await stack.enter_async_context(api_routes(components))
     app = web_app(settings, components.authenticator, [*routes, *webhook, *components.health.routes()])
+    direct = direct_routes(settings, components.authenticator, direct_answers(webhook))
     limit = body_limit(settings.max_opaque)
-    await stack.enter_async_context(serving(app, [listening], max_message=limit))
+    await stack.enter_async_context(serving(app, [listening], direct=direct, max_message=limit))
     host, port = listening.getsockname()[:2]
     authority = f"[{host}]" if ":" in host else host
     if not (components.authenticator.is_open or components.authenticator.has_credentials):

@@ -8,12 +8,13 @@ time of sending by the same clock. ``seq`` says that the source preserves order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final
 
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from app.calls import Answer, Call, Reply
 from app.domain.events import Event, LeshanEvent
 from app.domain.values import JsonValue
 from app.leshan.events import BrokenEvent, UnknownEvent, UnreadableEvent, parse_event
@@ -23,14 +24,12 @@ from app.leshan.webhook_http import (
     MAX_OLDER_BODY,
     AdmissionLimiter,
     Batch,
-    Call,
     CallEnded,
     Form,
     IngestBatch,
     IngestUnavailable,
     Keys,
     Refusal,
-    Reply,
     check_headers,
     check_signature,
     is_local,
@@ -53,20 +52,18 @@ EVENTS: Final = "/leshan/events"
 
 
 class Endpoint:
-    """A route of the webhook as an ASGI application: it answers calls that are refused or cannot be committed, too.
-
-    Most Leshan servers send each event alone, so there is nothing between the HTTP server and :data:`EVENTS` but this
-    (``docs/decisions/0028-webhook-before-starlette.md``).
-    """
+    """A route of the webhook: it answers calls that are refused or cannot be committed, too. ASGI can call it, and
+    :data:`EVENTS` is a direct route of the server (:mod:`app.direct`)."""
 
     def __init__(self, receive: _Receive) -> None:
         self._receive = receive
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        reply = await self._reply(Call(scope, receive))
+        reply = await self.answer(Call(scope, receive))
         await reply.send(send)
 
-    async def _reply(self, call: Call) -> Reply:
+    async def answer(self, call: Call) -> Reply:
+        """Return the response to a call."""
         try:
             return await self._receive(call)
         except Refusal as refusal:
@@ -108,6 +105,12 @@ def webhook_routes(
         Route("/w/{token}/leshan_api/resource/single", single, methods=["POST"]),
         Route("/w/{token}/leshan_api/resource/composite", composite, methods=["POST"]),
     ]
+
+
+def direct_answers(routes: Sequence[Route]) -> Mapping[str, Answer]:
+    """Return those of the webhook's routes that the server may call directly, by their paths."""
+    found = ((route.path, route.endpoint) for route in routes if route.path == EVENTS)
+    return {path: endpoint.answer for path, endpoint in found if isinstance(endpoint, Endpoint)}
 
 
 def _events(ingest: IngestBatch, keys: Keys, notifications_wake: bool, limiter: AdmissionLimiter) -> Endpoint:

@@ -13,8 +13,8 @@ from typing import Final, Self, TypeAlias
 
 import orjson
 from standardwebhooks import Webhook, WebhookVerificationError
-from starlette.types import Receive, Scope, Send
 
+from app.calls import Call, Reply
 from app.domain.events import LeshanEvent
 from app.domain.values import JsonValue
 from app.leshan.bounded import parse_json
@@ -97,44 +97,6 @@ class Keys:
 
 class CallEnded(Exception):
     """Raised if the caller closed the connection before its body was complete."""
-
-
-class Call:
-    """One call of the webhook: the scope and the body of an ASGI request.
-
-    Attributes:
-        headers: by their names in lower case; of several fields with a name, the first one counts. They are decoded
-            once: Starlette's requests would search and decode them for each look-up.
-        client: address of the caller; None for a Unix socket.
-        token: the one in the address, if any.
-    """
-
-    __slots__ = ("client", "headers", "receive", "token")
-
-    def __init__(self, scope: Scope, receive: Receive) -> None:
-        self.headers: dict[str, str] = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])
-        }
-        client = scope.get("client")
-        self.client: str | None = client[0] if client else None
-        self.token: str | None = scope.get("path_params", {}).get("token")
-        self.receive = receive
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """The response to a call: JSON."""
-
-    status: int
-    body: bytes
-
-    async def send(self, send: Send) -> None:
-        """Send it as an ASGI response; a 503 names the time of the retry."""
-        headers = [(b"content-length", b"%d" % len(self.body)), (b"content-type", b"application/json")]
-        if self.status == 503:
-            headers.append((b"retry-after", b"%d" % RETRY_AFTER_SECONDS))
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": self.body})
 
 
 def is_local(call: Call) -> bool:
@@ -273,6 +235,11 @@ async def read_body(call: Call, incoming: IncomingBody, most: int) -> bytes:
     length = call.headers.get("content-length", "")
     if length.isdecimal() and int(length[:20]) > most:
         raise Refusal(413, f"A body has at most {most} bytes.")
+    if call.body is not None:
+        if len(call.body) > most:
+            raise Refusal(413, f"A body has at most {most} bytes.")
+        incoming.budget.reserve(incoming, len(call.body))
+        return call.body
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS) as incoming.timeout:
@@ -310,5 +277,5 @@ def read_json(body: bytes) -> JsonValue:
 
 
 def respond(status: int, content: Mapping[str, JsonValue]) -> Reply:
-    """Return a JSON response."""
-    return Reply(status, orjson.dumps(content))
+    """Return a JSON response; a 503 names the time of the retry."""
+    return Reply(status, orjson.dumps(content), retry_after=RETRY_AFTER_SECONDS if status == 503 else None)
