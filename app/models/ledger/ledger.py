@@ -133,6 +133,7 @@ class Ledger:
         self._on_silence = on_silence
         self._pending: deque[_Pending] = deque()
         self._arrived = asyncio.Event()
+        self._loop = asyncio.get_running_loop()  # to look it up for each command takes a system call
         self._task: asyncio.Task[None] | None = None
         self._closing = False
         self._given_up = False
@@ -186,7 +187,7 @@ class Ledger:
             return await result
         if WRITING in self.outage.failing:
             within = min(within, AWAY_SECONDS)
-        timer = asyncio.get_running_loop().call_later(within, _time_out, result, within)
+        timer = result.get_loop().call_later(within, _time_out, result, within)
         try:
             return await result
         finally:
@@ -198,7 +199,7 @@ class Ledger:
             raise LedgerUnavailable("the ledger is closing")
         if len(self._pending) >= MAX_WAITING:
             raise LedgerOverloaded("too many commands wait to be written: retry later")
-        result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        result: asyncio.Future[Result] = self._loop.create_future()
         self._pending.append(_Pending(command, result))
         self._arrived.set()
         return result
