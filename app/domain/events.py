@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from app.domain.enums import ReadingOrigin
 from app.domain.values import JsonValue
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registration:
+class Registration(NamedTuple):
     """A client's registration as far as Leshan reported it; missing fields are None.
 
     ``registered_at`` and ``last_update`` are Leshan's own milliseconds: they can only be compared with each other. The

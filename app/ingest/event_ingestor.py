@@ -6,6 +6,7 @@ It types the values and commits the events.
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -49,6 +50,12 @@ from app.timing import DEFAULT, Timing
 log = structlog.get_logger(__name__)
 
 MAX_KNOWN: Final = 50_000
+
+_WITH_REGISTRATION: Final = (Registered, Updated)
+_WITH_VALUES: Final = (Reported, RequestResponse)
+
+_ingested = functools.cache(INGESTED_EVENTS.labels)
+"""The counter of a source and a kind of event."""
 
 
 class EventIngestor:
@@ -161,7 +168,7 @@ class EventIngestor:
         stored: list[Event] = []
         gap = False
         for event in events:
-            INGESTED_EVENTS.labels(source, type(event).__name__).inc()
+            _ingested(source, type(event).__name__).inc()
             if isinstance(event, AttemptEnded):
                 self._late.offer(event)
             elif isinstance(event, Gap):
@@ -186,17 +193,19 @@ class EventIngestor:
         known: dict[str, Mapping[int, str]] = {}
         unknown: set[str] = set()
         for event in events:
-            if isinstance(event, Registered | Updated):
+            if isinstance(event, _WITH_REGISTRATION):
                 registration = event.registration
                 if registration.object_links is not None:
                     known[event.endpoint] = object_versions(registration.object_links, registration.lwm2m_version)
-            elif isinstance(event, Reported | RequestResponse) and event.endpoint not in self._versions:
+            elif isinstance(event, _WITH_VALUES) and event.endpoint not in self._versions:
                 unknown.add(event.endpoint)
         if unknown := unknown - known.keys():
             try:
                 known |= await object_versions_of(unknown)
             except ReadUnavailable as error:
                 raise LedgerUnavailable(str(error)) from error
+        if not known:
+            return
         if len(self._versions) + len(known) > MAX_KNOWN:
             self._versions.clear()
         self._versions |= known

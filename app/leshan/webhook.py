@@ -170,9 +170,9 @@ def parse_events(body: JsonValue, sent_millis: int | None, *, notifications_wake
     if len(members) > MAX_EVENTS:
         raise Refusal(413, f"at most {MAX_EVENTS} events are taken at once")
     where = "[{}]." if isinstance(body, list) else ""
-    events = (
+    events = [
         _event(member, where.format(index), sent_millis, notifications_wake) for index, member in enumerate(members)
-    )
+    ]
     return [event for event in events if event is not None]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 from app.domain.enums import OperationStatus, ReadingOrigin
 from app.domain.events import Deregistered, Event, Registered, Reported, RequestResponse, Updated
@@ -19,14 +19,15 @@ from app.models.ledger.leases import drop_held, end_attempt, expect_answer, give
 from app.models.ledger.readings import TypedSample, report
 from app.models.ledger.rows import EndpointRow
 
+_OF_REGISTRATIONS: Final = (Registered, Updated, Deregistered)
+
 _STORE_EARLY: Final = (
     "INSERT INTO early_response (request_id, endpoint, outcome, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
 )
 _STORE_DELIVERY: Final = "INSERT INTO webhook_delivery (id, at) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 
 
-@dataclass(frozen=True, slots=True)
-class DecodedEvent:
+class DecodedEvent(NamedTuple):
     """An event with its values typed, oldest first, and for a RequestResponse the report on the request."""
 
     event: Event
@@ -34,9 +35,11 @@ class DecodedEvent:
     report: Report | None = None
 
     @property
-    def values(self) -> int:
-        """The number of reported values."""
-        return sum(len(sample.values) for sample in self.samples)
+    def weight(self) -> int:
+        """The number of events that take as long."""
+        if not self.samples:
+            return 1
+        return max(len(self.samples), sum(len(sample.values) for sample in self.samples) // VALUES)
 
 
 _FIRMWARE_UPDATE: Final = "/5/"
@@ -81,13 +84,13 @@ class IngestEvents(Command[int]):
     again: bool = False
 
     def __post_init__(self) -> None:
-        self.weight = sum(max(1, len(decoded.samples), decoded.values // VALUES) for decoded in self.events)
+        self.weight = sum([decoded.weight for decoded in self.events])
 
     def needs(self, needs: Needs) -> None:
-        needs.endpoint_names.update(decoded.event.endpoint for decoded in self.events)
-        needs.request_ids.update(
-            decoded.event.request_id for decoded in self.events if isinstance(decoded.event, RequestResponse)
-        )
+        for event, _, _ in self.events:
+            needs.endpoint_names.add(event.endpoint)
+            if isinstance(event, RequestResponse):
+                needs.request_ids.add(event.request_id)
         if self.delivery_id is not None:
             needs.delivery_ids.add(self.delivery_id)
 
@@ -133,7 +136,7 @@ class IngestEvents(Command[int]):
         held_since_claim = before == endpoint.lease_wake_seq
         known = endpoint.registration_id, endpoint.leshan_registered_at
         presence.apply(endpoint, event, group.now, group.rules)
-        if isinstance(event, Registered | Updated | Deregistered):
+        if isinstance(event, _OF_REGISTRATIONS):
             replaced = _replaced(known, endpoint)
             self._apply_to_held(
                 group, endpoint, replaced=replaced, woke=endpoint.wake_seq > before, calm=held_since_claim

@@ -44,6 +44,11 @@ MISSED_CONTACTS: Final = 2
 _REMEMBERED: Final = 8
 """The number of ended registrations whose late events are still recognized."""
 
+_SIGNS_OF_LIFE: Final = (Awake, Reported, RequestResponse)
+"""Events that report a message from the device, beside its registrations and updates if they are new."""
+_CONTACTS: Final = (Awake, Reported)
+"""Those of them that report a message that the device sent by itself."""
+
 _KNOWN: Final = ("registration_id", "leshan_registered_at", "leshan_last_update", "registered_at", "last_update_at")
 
 
@@ -51,9 +56,9 @@ def apply(endpoint: EndpointRow, event: Event, now: Instant, rules: Rules) -> No
     """Apply an event to the endpoint's presence."""
     at = now - event.age
     known = endpoint.contacts, endpoint.lifetime_ends_at, endpoint.last_seen_at
-    if isinstance(event, Awake | Reported | RequestResponse):
+    if isinstance(event, _SIGNS_OF_LIFE):
         seen(endpoint, at)
-    if isinstance(event, Awake | Reported):
+    if isinstance(event, _CONTACTS):
         endpoint.contacts = with_contact(endpoint.contacts, at, window_of(endpoint, rules))
     _change(endpoint, event, at, now, rules)
     after_contact(endpoint, *known)
@@ -116,9 +121,11 @@ def check_contact(endpoint: EndpointRow, now: Instant) -> None:
 def overdue_from(endpoint: EndpointRow) -> Instant | None:
     """Return when the endpoint is overdue if it sends nothing more: after :data:`MISSED_CONTACTS` usual intervals, or
     at the end of its registration's lifetime. None if neither is known."""
-    usual = usual_interval(endpoint.contacts)
-    silent = None if usual is None else (endpoint.last_seen_at or 0) + MISSED_CONTACTS * usual
-    return min((due for due in (silent, endpoint.lifetime_ends_at) if due is not None), default=None)
+    usual, expired = usual_interval(endpoint.contacts), endpoint.lifetime_ends_at
+    if usual is None:
+        return expired
+    silent = (endpoint.last_seen_at or 0) + MISSED_CONTACTS * usual
+    return silent if expired is None else min(silent, expired)
 
 
 def observe(endpoint: EndpointRow, paths: Iterable[str], *, composite: bool, stands: bool) -> None:
@@ -298,7 +305,7 @@ def forget_registration(endpoint: EndpointRow) -> None:
 def is_over(tombstone: EndpointRow, event: Event, now: Instant) -> bool:
     """Return whether an event about a deleted endpoint is no contact after its deletion: it is older, or no
     registration or update, or reports the registration that was known then."""
-    if not isinstance(event, Registered | Updated) or now - event.age < (tombstone.deleted_at or 0):
+    if not isinstance(event, (Registered, Updated)) or now - event.age < (tombstone.deleted_at or 0):
         return True
     reported = event.registration
     same = reported.registration_id is not None and reported.registration_id == tombstone.registration_id

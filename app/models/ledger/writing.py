@@ -307,11 +307,10 @@ def _changed_endpoints(group: Group) -> Iterator[Writing]:
 
 def span_of_changes(before: Values, now: Values) -> tuple[int, slice]:
     """Return the first of ``ENDPOINT_SPANS`` outside of which nothing has changed, and its number."""
-    return next(
-        (number, span)
-        for number, span in enumerate(ENDPOINT_SPANS)
-        if before[: span.start] == now[: span.start] and before[span.stop :] == now[span.stop :]
-    )
+    for number, span in enumerate(ENDPOINT_SPANS):
+        if before[: span.start] == now[: span.start] and before[span.stop :] == now[span.stop :]:
+            return number, span
+    raise AssertionError("the last span has all columns")
 
 
 def _log_entries(group: Group) -> Iterator[Writing]:
