@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from starlette.types import Receive, Scope, Send
 
+from app.security import is_direct_loopback
+
 
 class Call:
     """One request.
@@ -22,7 +24,7 @@ class Call:
         body: the body, if it is complete; otherwise None, and ``receive`` returns its pieces as ASGI's messages.
     """
 
-    __slots__ = ("body", "client", "headers", "receive", "token")
+    __slots__ = ("_is_direct", "body", "client", "headers", "receive", "token")
 
     def __init__(self, scope: Scope, receive: Receive, body: bytes | None = None) -> None:
         self.headers: dict[str, str] = {
@@ -33,6 +35,14 @@ class Call:
         self.token: str | None = scope.get("path_params", {}).get("token")
         self.receive = receive
         self.body = body
+        self._is_direct: bool | None = None
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether it comes from this machine itself, and not through a proxy on it."""
+        if self._is_direct is None:
+            self._is_direct = is_direct_loopback(self.client, self.headers)
+        return self._is_direct
 
 
 class Reply(NamedTuple):

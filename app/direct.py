@@ -6,6 +6,7 @@ A stock Leshan server posts each event alone, so the cost of a call limits the e
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
@@ -14,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app.calls import Answer, Call, Reply
+from app.response_transport import ResponseTransport
 
 DirectRoutes = Mapping[bytes, Answer]
 """Routes by the target of their POST requests: a path without a query."""
@@ -27,10 +29,10 @@ class DirectResponse:
     The request's ``send`` would validate each header field, and take the response in two messages.
     """
 
-    __slots__ = ("_answer", "_cycle")
+    __slots__ = ("_answer", "_cycle", "_transport")
 
-    def __init__(self, cycle: RequestResponseCycle, answer: Answer) -> None:
-        self._cycle, self._answer = cycle, answer
+    def __init__(self, cycle: RequestResponseCycle, transport: ResponseTransport, answer: Answer) -> None:
+        self._cycle, self._transport, self._answer = cycle, transport, answer
 
     async def __call__(self, scope: Scope, receive: Receive, _send: Send) -> None:
         cycle = self._cycle
@@ -41,15 +43,20 @@ class DirectResponse:
         if cycle.disconnected:
             return
         cycle.response_started = cycle.response_complete = True
-        cycle.transport.write(self._encode(reply))
+        self._transport.write_whole(self._encode(reply))
         cycle.message_event.set()
         if not cycle.keep_alive:
-            cycle.transport.close()
+            self._transport.close()
         cycle.on_response()
 
     def _encode(self, reply: Reply) -> bytes:
-        lines = [_STATUS_LINES[reply.status]]
-        lines += [b"%b: %b\r\n" % field for field in (*self._cycle.default_headers, *reply.headers)]
+        fields = _encode_fields(tuple(self._cycle.default_headers)) + _encode_fields(tuple(reply.headers))
         if not self._cycle.keep_alive:
-            lines.append(b"connection: close\r\n")
-        return b"".join((*lines, b"\r\n", reply.body))
+            fields += b"connection: close\r\n"
+        return b"%b%b\r\n%b" % (_STATUS_LINES[reply.status], fields, reply.body)
+
+
+@functools.lru_cache(maxsize=16)
+def _encode_fields(fields: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """Encode header fields; those of most responses are the same for a second, until their date changes."""
+    return b"".join(b"%b: %b\r\n" % field for field in fields)

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.authentication import Authenticator
 from app.calls import Answer, Call, Reply
 from app.direct import DirectRoutes
-from app.security import is_direct_loopback, is_loopback
+from app.security import is_loopback
 from app.settings import Settings
 
 
@@ -35,17 +35,12 @@ class LoopbackOnly:
         call = Call(scope, receive)
         # of several hosts, one may be a loopback name, and another the one used elsewhere
         hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-        if _is_local(call, hosts):
+        if call.is_direct and hosts and all(map(_names_loopback, hosts)):
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 4403})
         else:
             await _NOT_LOCAL.send(send)
-
-
-def _is_local(call: Call, hosts: Sequence[str]) -> bool:
-    names_loopback = bool(hosts) and all(is_loopback(_host(host)) for host in hosts)
-    return names_loopback and is_direct_loopback(call.client, call.headers)
 
 
 _NOT_LOCAL: Final = Reply(
@@ -55,11 +50,11 @@ _NOT_LOCAL: Final = Reply(
 )
 
 
-def _host(header: str) -> str:
-    """Return the name in a Host header, without the port."""
+def _names_loopback(header: str) -> bool:
+    """Return whether a Host header names this machine, with or without a port."""
     if header.startswith("["):
-        return header[1:].partition("]")[0]
-    return header.rpartition(":")[0] if ":" in header else header
+        return is_loopback(header[1:].partition("]")[0])
+    return is_loopback(header.rpartition(":")[0] if ":" in header else header)
 
 
 async def _client_left(_request: Request, _error: Exception) -> Response:
@@ -91,9 +86,7 @@ def _serves_loopback_only(settings: Settings) -> bool:
 
 def _local_only(answer: Answer, authenticator: Authenticator) -> Answer:
     async def local_only(call: Call) -> Reply:
-        hosts = [call.headers["host"]] if "host" in call.headers else []
-        if authenticator.has_credentials or _is_local(call, hosts):
-            return await answer(call)
-        return _NOT_LOCAL
+        is_local = call.is_direct and "host" in call.headers and _names_loopback(call.headers["host"])
+        return await answer(call) if is_local or authenticator.has_credentials else _NOT_LOCAL
 
     return local_only

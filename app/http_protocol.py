@@ -302,7 +302,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Start the application for a request, or the direct route that replaces it."""
         answer = self._direct.get(self.url)
         if answer is not None and self.scope["method"] == "POST":
-            app = DirectResponse(cycle, answer)
+            app = DirectResponse(cycle, self._cycles, answer)
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:

@@ -32,6 +32,10 @@ class ResponseTransport:
             return
         self._transport.write(data)
 
+    def write_whole(self, response: bytes) -> None:
+        """Send a complete response."""
+        self._transport.write(response)
+
     def flush(self) -> None:
         """Send a head that waits for its body."""
         if self._head:

@@ -88,7 +88,7 @@ class EventIngestor:
         Raises:
             IngestUnavailable: the database cannot be reached; the delivery may be repeated.
         """
-        events, source = batch.events, str(batch.form)
+        events, source = batch.events, batch.form.value
         if not self._webhook_readings:
             events = [replace(e, nodes={}, samples=()) if isinstance(e, Reported) else e for e in events]
         try:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, Self, TypeAlias
+from typing import Final, NamedTuple, Self, TypeAlias
 
 import orjson
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -18,7 +18,7 @@ from app.calls import Call, Reply
 from app.domain.events import LeshanEvent
 from app.domain.values import JsonValue
 from app.leshan.bounded import parse_json
-from app.security import bearer_token, is_direct_loopback, same_secret
+from app.security import bearer_token, same_secret
 
 MAX_BODY: Final = 4 * 1024 * 1024
 """Maximum bytes of a post to ``/leshan/events``, as of one event on the stream: our Leshan server posts a large event
@@ -50,8 +50,7 @@ class Form(StrEnum):
     OLDER = "older_webhook"
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """The events of one call of the webhook, to be committed completely or not at all.
 
     Attributes:
@@ -104,7 +103,7 @@ def is_local(call: Call) -> bool:
 
     A browser lets any page post to this machine, and sends its origin; no Leshan server is a web page.
     """
-    return is_direct_loopback(call.client, call.headers) and "origin" not in call.headers
+    return call.is_direct and "origin" not in call.headers
 
 
 def check_headers(call: Call, keys: Keys) -> bool:
