@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -221,36 +222,40 @@ class Ledger:
                     check.add_done_callback(lambda done: done.cancelled() or done.exception())
             await self._arrived.wait()
             if self._pending:
-                if chosen := self._next_group():
-                    await self._write(chosen)
+                if group := self._fill([]):
+                    await self._write(group)
             elif self._closing:
                 return
             else:
                 self._arrived.clear()
 
-    def _next_group(self) -> list[_Pending]:
-        """Return the commands that have waited longest, as many as fit one short transaction; one that is too large
-        gets a group of its own. A command whose caller already received LedgerUnavailable is dropped; if the caller was
-        canceled, it is executed."""
-        chosen = [self._pending.popleft()]
-        weight, claims = chosen[0].command.weight, chosen[0].command.phase is Phase.CLAIM
-        while self._pending and len(chosen) < MAX_GROUP and weight + self._pending[0].command.weight <= MAX_WEIGHT:
-            if self._pending[0].command.phase is Phase.CLAIM:
+    def _fill(self, group: list[_Pending], seconds: float = math.inf) -> list[_Pending]:
+        """Add the commands that have waited longest, as many as fit one short transaction whose statements may take so
+        many seconds; one that is too large gets a group of its own. A command whose caller already received
+        LedgerUnavailable is dropped; if the caller was canceled, it is executed. Return the group."""
+        weight = sum(one.command.weight for one in group)
+        claims = any(one.command.phase is Phase.CLAIM for one in group)
+        while self._pending and len(group) < MAX_GROUP:
+            command, result = self._pending[0].command, self._pending[0].result
+            if result.done() and not result.cancelled():
+                self._pending.popleft()
+                continue
+            if command.seconds > seconds or (group and weight + command.weight > MAX_WEIGHT):
+                break
+            if command.phase is Phase.CLAIM:
                 if claims:  # the first one's calls are made while the second one's group is written
                     break
                 claims = True
-            chosen.append(self._pending.popleft())
-            weight += chosen[-1].command.weight
-        chosen = [one for one in chosen if not one.result.done() or one.result.cancelled()]
-        for one in chosen:
-            one.command.begun = True
-        return chosen
+            command.begun = True
+            group.append(self._pending.popleft())
+            weight += command.weight
+        return group
 
-    async def _write(self, pending: Sequence[_Pending], *, again: bool = False) -> None:
+    async def _write(self, pending: list[_Pending], *, again: bool = False, alone: bool = False) -> None:
         """Commit a group of commands. If the connection breaks, retry with growing pauses, on new connections."""
         for pause in (*RETRY_PAUSES, None):
             try:
-                await self._commit(pending, again=again)
+                await self._commit(pending, again=again, alone=alone)
             except (StoreUnavailable, UnsafeDatabase) as error:  # unsafe: a promoted server with other settings
                 again = True
                 await self._disconnect()
@@ -277,10 +282,14 @@ class Ledger:
             pending[0].resolve(error)
             return
         for one in pending:
-            await self._write([one], again=again)
+            await self._write([one], again=again, alone=True)
 
-    async def _commit(self, pending: Sequence[_Pending], *, again: bool) -> None:
-        """Write one transaction; after its commit return the results to the callers, and publish it."""
+    async def _commit(self, pending: list[_Pending], *, again: bool, alone: bool) -> None:
+        """Write one transaction; after its commit return the results to the callers, and publish it.
+
+        Commands that arrive while it waits for the database to begin are added, unless they are to be written
+        ``alone``: with one event per call that doubles the groups, each of which costs five round trips.
+        """
         if self._given_up:
             raise StoreUnavailable("the ledger is closed")
         if self.outage.suspect:
@@ -292,7 +301,10 @@ class Ledger:
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
-            group = await self._begin(max(one.command.seconds for one in pending), again=again)
+            seconds = max(one.command.seconds for one in pending)
+            group = await self._begin(seconds, again=again)
+            if not (again or alone):
+                self._fill(pending, seconds)
             results = await apply_all(group, [one.command for one in pending])
             await self._store.commit()
         except StoreUnavailable:
