@@ -38,7 +38,7 @@ from app.models.ledger import (
 )
 from app.models.ledger.commands import Command, Phase
 from app.models.ledger.group import Group
-from app.models.ledger.store import STATEMENT_SECONDS, Store, StoreUnavailable
+from app.models.ledger.store import LONG_STATEMENT_SECONDS, STATEMENT_SECONDS, Store, StoreUnavailable
 from tests.support.ledger import LOST, SUCCESS, LedgerWorld, LosingStore, new, registered
 from tests.support.waiting import BOUND
 
@@ -332,6 +332,36 @@ async def test_a_queued_command_whose_caller_was_answered_is_dropped(empty_world
     await ledger.close()
     rows = await empty_world.rows("SELECT name FROM endpoint ORDER BY name")
     assert [row["name"] for row in rows] == ["after", "begun", "left"]
+
+
+async def test_commands_that_arrive_before_a_transaction_has_begun_belong_to_it(empty_world: LedgerWorld) -> None:
+    store = SwallowingStore(open_store(empty_world.url, unsafe=True))
+    ledger = await empty_world.ledger(store)
+    sizes: list[int] = []
+    observed = mock.patch.object(ledger, "_observe", lambda committed: sizes.append(committed.commands))
+    store.swallows = True
+    first = ledger.enqueue(IngestEvents([DecodedEvent(registered("first"))]))
+    await store.asked.wait()
+    store.swallows = False
+    joined = [ledger.enqueue(IngestEvents([DecodedEvent(registered(f"joined-{number}"))])) for number in range(3)]
+    slow = ledger.enqueue(Slow())
+    assert store.answer is not None
+    with observed:
+        store.answer.set_result(None)
+        assert [await one for one in (first, *joined)] == [1] * 4
+        assert await slow == "d"
+    # its statements may take longer than those of a transaction that has begun already
+    assert sizes == [4, 1]
+
+
+class Slow(Command[str]):
+    """A command whose statements may take long."""
+
+    phase = Phase.INGEST
+    seconds = LONG_STATEMENT_SECONDS
+
+    def apply(self, group: Group) -> str:
+        return group.new_endpoint("d").name
 
 
 class UnsafeWhenReopened(LosingStore):
