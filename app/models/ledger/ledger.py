@@ -229,10 +229,10 @@ class Ledger:
             else:
                 self._arrived.clear()
 
-    def _fill(self, group: list[_Pending], seconds: float = math.inf) -> list[_Pending]:
-        """Add the commands that have waited longest, as many as fit one short transaction whose statements may take so
-        many seconds; one that is too large gets a group of its own. A command whose caller already received
-        LedgerUnavailable is dropped; if the caller was canceled, it is executed. Return the group."""
+    def _fill(self, group: list[_Pending], seconds: float = math.inf, last: Phase = Phase.CLAIM) -> list[_Pending]:
+        """Add the commands that have waited longest, as many as fit one short transaction of phases up to ``last``
+        whose statements may take so many seconds; one that is too large gets a group of its own. A command whose caller
+        already received LedgerUnavailable is dropped; if the caller was canceled, it is executed. Return the group."""
         weight = sum(one.command.weight for one in group)
         claims = any(one.command.phase is Phase.CLAIM for one in group)
         while self._pending and len(group) < MAX_GROUP:
@@ -240,7 +240,7 @@ class Ledger:
             if result.done() and not result.cancelled():
                 self._pending.popleft()
                 continue
-            if command.seconds > seconds or (group and weight + command.weight > MAX_WEIGHT):
+            if command.phase > last or command.seconds > seconds or (group and weight + command.weight > MAX_WEIGHT):
                 break
             if command.phase is Phase.CLAIM:
                 if claims:  # the first one's calls are made while the second one's group is written
@@ -287,7 +287,7 @@ class Ledger:
     async def _commit(self, pending: list[_Pending], *, again: bool, alone: bool) -> None:
         """Write one transaction; after its commit return the results to the callers, and publish it.
 
-        Commands that arrive while it waits for the database to begin are added, unless they are to be written
+        Events that arrive while it waits for the database to begin are added to others, unless these are to be written
         ``alone``: with one event per call that doubles the groups, each of which costs five round trips.
         """
         if self._given_up:
@@ -303,8 +303,8 @@ class Ledger:
         try:
             seconds = max(one.command.seconds for one in pending)
             group = await self._begin(seconds, again=again)
-            if not (again or alone):
-                self._fill(pending, seconds)
+            if not (again or alone or any(one.command.phase > Phase.INGEST for one in pending)):
+                self._fill(pending, seconds, Phase.INGEST)
             results = await apply_all(group, [one.command for one in pending])
             await self._store.commit()
         except StoreUnavailable:
