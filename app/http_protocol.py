@@ -129,8 +129,6 @@ class HttpProtocol(HttpToolsProtocol):
         self._is_idle = self._is_surplus = self._has_overrun = self._is_long = False
         self._refusal: tuple[int, str] | None = None
 
-    # --- called by asyncio
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))
         self._cycles = ResponseTransport(self.transport, self.loop, self.close_after_response)
@@ -300,10 +298,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Start the application for a request, or the direct route that replaces it."""
-        answer = self._direct.get(self.url)
-        if answer is not None and self.scope["method"] == "POST":
-            app = DirectResponse(cycle, self._cycles, answer)
-        super()._start_asgi_task(cycle, app)
+        answer = self._direct.get(self.url) if self.scope["method"] == "POST" else None
+        served: Any = DirectResponse(cycle, self._cycles, answer) if answer else app
+        super()._start_asgi_task(cycle, served)
 
     def on_response_complete(self) -> None:
         """Continue with the next request; a body that the response did not wait for is not read any further."""
@@ -366,8 +363,6 @@ class HttpProtocol(HttpToolsProtocol):
         if self.transport.can_write_eof() and not self.transport.is_closing():
             self.transport.write_eof()
         self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
-
-    # --- time
 
     def _enter(self, phase: _Phase) -> None:
         self._stop_timer()
