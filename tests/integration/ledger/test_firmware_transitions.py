@@ -12,6 +12,7 @@ from app.domain.firmware import LIMITS, SENDS, STATES, TRANSITIONS, WAITS, Count
 from app.fleet.update_requests import request_of
 from app.fleet.update_rows import BY_ID, UpdateRow, write
 from app.fleet.updates import UpdateCommand, UpdateFirmware
+from app.models.counters import UPDATES
 from app.models.ledger.group import Group
 from tests.support.firmware import ADDRESS, PACKAGE, RULES, FirmwareDevice
 from tests.support.ledger import LedgerWorld, registered
@@ -33,7 +34,9 @@ class Handle(UpdateCommand):
 
     def apply(self, group: Group) -> None:
         (row,) = self.rows
+        group.counters[UPDATES[row.state]] -= 1
         row.step, row.state = self.step, STATES[self.step]
+        group.counters[UPDATES[row.state]] += 1
         row.attempts, row.executions, row.tries = self.counts
         self.progress(group, row).handle(self.event)
         write(group, [row])
