@@ -181,9 +181,16 @@ class CancelCampaign(_Mutation):
 
 @dataclass(slots=True)
 class RetryCampaign(_Mutation):
-    """Begin FAILED and CANCELED targets again. Raise Conflict also if there are none, or after the campaign's end."""
+    """Begin FAILED and CANCELED targets again. Raise Conflict also if there are none, after the campaign's end, or if its
+    firmware package was deleted."""
 
     by: str
+    package_known: bool = field(default=True, init=False)
+
+    async def find(self, group: Group) -> None:
+        await super(RetryCampaign, self).find(group)
+        if self.row is not None and self.row.package_id is not None:
+            self.package_known = bool(await group.store.fetch(_PACKAGE, self.row.package_id))
 
     def apply(self, group: Group) -> int:
         row = self._known()
@@ -193,6 +200,8 @@ class RetryCampaign(_Mutation):
             left = row.waiting if row.status in FINISHED else 0
             if not row.failed + row.canceled + left:
                 raise Conflict("No target of the campaign is FAILED or CANCELED.", campaign=row.id, status=row.status)
+            if not self.package_known:
+                raise Conflict("The campaign's firmware package was deleted.", campaign=row.id)
             row.retry_before, row.wave_accepted = group.now, min(row.wave_accepted, row.wave - 1)
         return self._act(group, Action.RETRY)
 

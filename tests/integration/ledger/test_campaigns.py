@@ -17,6 +17,7 @@ from app.fleet.campaigns import (
     ResumeCampaign,
     RetryCampaign,
 )
+from app.fleet.packages import RetireFirmwarePackage
 from app.fleet.updates import CancelFirmwareUpdate
 from app.models.ledger import Cancel, Conflict, DeleteEndpoint, LimitExceeded, NotFound, TagEndpoints
 from tests.support.campaigns import FIRMWARE, PACKAGE, Fleet, names, operation
@@ -220,6 +221,20 @@ async def test_running_targets_of_an_aborted_campaign_end_by_themselves(fleet: F
     assert await fleet.counts(id_) == {"SUCCEEDED": 6}
     assert [row["attempts"] for row in await fleet.targets(id_)] == [2, 1, 1, 1, 1, 1]
     assert await fleet.status(id_) == ("COMPLETED", None)
+
+
+async def test_a_campaign_whose_package_was_deleted_cannot_be_retried(fleet: Fleet) -> None:
+    await fleet.add_package()
+    await fleet.register(names(1))
+    id_ = await fleet.begin(firmware=FIRMWARE)
+    with pytest.raises(Conflict):
+        await fleet.ledger.submit(RetireFirmwarePackage(PACKAGE))
+    await fleet.end_update(*names(1), "FAILED", "TIMEOUT")
+    await fleet.advance(id_)
+    await fleet.ledger.submit(RetireFirmwarePackage(PACKAGE))
+    with pytest.raises(Conflict, match="package was deleted"):
+        await fleet.ledger.submit(RetryCampaign(id_, BY))
+    assert await fleet.counts(id_) == {"FAILED": 1}
 
 
 async def test_a_paused_campaign_begins_nothing_and_continues(fleet: Fleet) -> None:
