@@ -181,8 +181,8 @@ class CancelCampaign(_Mutation):
 
 @dataclass(slots=True)
 class RetryCampaign(_Mutation):
-    """Begin FAILED and CANCELED targets again. Raise Conflict also if there are none, after the campaign's end, or if its
-    firmware package was deleted."""
+    """Begin FAILED and CANCELED targets again. Raise Conflict also if there are none, after the campaign's end, and if
+    its firmware package was deleted."""
 
     by: str
     package_known: bool = field(default=True, init=False)
