@@ -22,7 +22,7 @@ from app.models.queries.access import Statement
 from app.models.queries.criteria import EndpointCriteria
 from app.models.queries.pages import merged
 
-PIECE: Final = 200
+PIECE: Final = 50
 """Maximum of endpoints at which one transaction looks."""
 
 LATER_PIECE: Final = 500
@@ -58,7 +58,8 @@ async def find_targets(campaign: Campaign) -> Listed:
     most = PIECE if row.listed_at is None else LATER_PIECE
     statement = candidates(criteria, row.listed_up_to or "", most)
     looked = await store.fetch(statement.sql, *statement.values)
-    found = await _matching(store, criteria, row.id, [one["id"] for one in looked]) if looked else []
+    listed = None if row.listed_at is None else row.id  # the first list passes each name once
+    found = await _matching(store, criteria, listed, [one["id"] for one in looked]) if looked else []
     return Listed(found, looked[-1]["name"] if len(looked) == most else None)
 
 
@@ -107,22 +108,24 @@ def _rest(criteria: EndpointCriteria) -> EndpointCriteria:
     return replace(criteria, object_id=None)
 
 
-async def _matching(store: Store, criteria: EndpointCriteria, campaign_id: int, ids: Sequence[int]) -> list[int]:
+async def _matching(store: Store, criteria: EndpointCriteria, campaign_id: int | None, ids: Sequence[int]) -> list[int]:
     statement = matching(criteria, campaign_id, ids, postgres=store.postgres)
     return [row["id"] for row in await store.fetch(statement.sql, *statement.values) if row["target"] is None]
 
 
-def matching(criteria: EndpointCriteria, campaign_id: int, ids: Sequence[int], *, postgres: bool) -> Statement:
-    """Return the statement of those of these candidates that match, by name, each with its target of the campaign.
+def matching(criteria: EndpointCriteria, campaign_id: int | None, ids: Sequence[int], *, postgres: bool) -> Statement:
+    """Return the statement of those of these candidates that match, by name, each with its target of the campaign, or
+    without one of ``None``.
 
     The target is a column: for a condition (NOT EXISTS) PostgreSQL may read all targets of the campaign.
     """
-    statement = Statement("", [list(ids), campaign_id])
+    statement = Statement("", [list(ids)])
     conditions = " AND ".join(_rest(criteria).conditions("e", statement, postgres=postgres))
+    target = "NULL"
+    if campaign_id is not None:
+        of = f"t.endpoint_id = e.id AND t.campaign_id = {statement.add(campaign_id)}"
+        target = f"(SELECT t.id FROM campaign_target t WHERE {of})"
     statement.sql = f"""
-        SELECT e.id, (
-            SELECT t.id FROM campaign_target t WHERE t.endpoint_id = e.id AND t.campaign_id = $2
-        ) AS target
-        FROM endpoint e WHERE e.id = ANY($1::bigint[]) AND {conditions} ORDER BY e.name
+        SELECT e.id, {target} AS target FROM endpoint e WHERE e.id = ANY($1::bigint[]) AND {conditions} ORDER BY e.name
     """
     return statement

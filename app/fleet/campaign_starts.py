@@ -22,7 +22,7 @@ from app.models.ledger.group import Needs
 from app.models.ledger.rows import EndpointRow
 from app.models.operation import NewOperation
 
-PIECE: Final = 50
+PIECE: Final = 20
 """Maximum of targets that begin in one transaction."""
 
 ROWS: Final = 400
