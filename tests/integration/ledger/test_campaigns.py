@@ -229,7 +229,7 @@ async def test_a_campaign_whose_package_was_deleted_cannot_be_retried(fleet: Fle
     id_ = await fleet.begin(firmware=FIRMWARE)
     with pytest.raises(Conflict):
         await fleet.ledger.submit(RetireFirmwarePackage(PACKAGE))
-    await fleet.end_update(*names(1), "FAILED", "TIMEOUT")
+    await fleet.end_update(names(1)[0], "FAILED", "TIMEOUT")
     await fleet.advance(id_)
     await fleet.ledger.submit(RetireFirmwarePackage(PACKAGE))
     with pytest.raises(Conflict, match="package was deleted"):
