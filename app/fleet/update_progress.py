@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from app.domain.enums import Delivery, FirmwareMethod, FirmwareUpdateState, Instant, OperationStatus, ReasonCode
+from app.domain.enums import (
+    HOUR,
+    SECOND,
+    Delivery,
+    FirmwareMethod,
+    FirmwareUpdateState,
+    Instant,
+    OperationStatus,
+    ReasonCode,
+)
 from app.domain.firmware import (
     READS_OBJECT,
     READS_VERSION,
     SENDS,
     STATES,
+    TIMEOUTS,
     WAITS,
     End,
     Event,
@@ -48,6 +58,14 @@ MAX_EVENTS: Final = 100
 """Maximum of events of one update in one transaction: the rest follows."""
 
 MAX_VERSION: Final = 255
+
+SMALL: Final = 4_096
+"""Packages up to so many bytes are written to a device that accepts both ways: a download would cost more messages."""
+
+PAUSE: Final = 30 * SECOND
+LONGEST_PAUSE: Final = HOUR
+"""The shortest and the longest time without a report after which a device is read; it grows with the time in the
+state."""
 
 _REFUSALS: Final = {Reason.UNSUPPORTED_DELIVERY: Event.NO_DELIVERY, Reason.UNSUPPORTED_PROTOCOL: Event.NO_PROTOCOL}
 
@@ -185,7 +203,7 @@ class Progress:
             row.method,
             uri=self._uri,
             can_push=stored and (package.size or 0) <= rules.max_push,
-            is_small=stored and (package.size or 0) <= rules.small,
+            is_small=stored and (package.size or 0) <= SMALL,
             delivery=_number(answer.get(row.path(DELIVERY))),
             protocols={number for value in values if (number := _number(value)) is not None},
         )
@@ -224,8 +242,8 @@ class Progress:
 
     def _pause_end(self) -> Instant:
         """Return until when a report is awaited: the longer the state lasts, the longer is the pause."""
-        row, rules = self._row, self._rules
-        return row.step_at + min(max((row.step_at - row.since) // 2, rules.pause), rules.longest_pause)
+        row = self._row
+        return row.step_at + min(max((row.step_at - row.since) // 2, PAUSE), LONGEST_PAUSE)
 
     def _next_look(self) -> Instant | None:
         row = self._row
@@ -240,7 +258,7 @@ class Progress:
             group.counters[UPDATES[row.state]] -= 1
             group.counters[UPDATES[STATES[step]]] += 1
             row.state, row.since, row.tries = STATES[step], group.now, 0
-            row.deadline = group.now + self._rules.timeouts[row.state]
+            row.deadline = group.now + TIMEOUTS[row.state]
         match then.limit:
             case Limit.ATTEMPTS:
                 row.attempts += 1

@@ -8,11 +8,11 @@ one transaction. So an update continues after any crash, and two processes never
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, TypeAlias
 
-from app.domain.enums import SECOND, FirmwareMethod, FirmwareUpdateState, Instant
+from app.domain.enums import SECOND, FirmwareMethod, FirmwareUpdateState
 from app.domain.firmware import STATES, TIMEOUTS, WAITS, Event, Step
 from app.domain.firmware_object import RESULT, STATE
 from app.domain.observation_rules import Target
@@ -52,18 +52,10 @@ class UpdateRules:
     Attributes:
         uri_of: the address of a package for devices.
         max_push: the greatest package in bytes that is written to a device; 0: none is.
-        small: packages up to so many bytes are written to a device that accepts both ways.
-        pause: the shortest time without a report in microseconds after which the device is read; it grows with the
-            time in the state, up to ``longest_pause``.
-        timeouts: the longest time in each state in microseconds.
     """
 
     uri_of: UriOf
     max_push: int = 0
-    small: int = 4_096
-    pause: Instant = 30 * SECOND
-    longest_pause: Instant = 3_600 * SECOND
-    timeouts: Mapping[FirmwareUpdateState, Instant] = field(default_factory=lambda: TIMEOUTS)
 
 
 def begin_update(
