@@ -16,8 +16,8 @@ from tests.faults.kinds import happen
 from tests.faults.plan import Batch, Deletion, FilterBatch, Json, Move, Plan
 from tests.faults.site import Site, Unanswered
 from tests.faults.subscribers import watchers
-from tests.faults.updates import CREATE_PACKAGE, UPDATE_FIRMWARE, package_of
-from tests.support.api import CREATE
+from tests.faults.updates import UPDATE_FIRMWARE, package_of
+from tests.support.api import CREATE, CREATE_PACKAGE
 from tests.support.cluster import Cluster, key
 
 ANSWERED_WITHIN: Final = 180.0

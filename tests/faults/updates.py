@@ -13,7 +13,6 @@ Json = dict[str, Any]
 
 DEVICES: Final = 4
 
-CREATE_PACKAGE: Final = "mutation($input: FirmwarePackageInput!) { createFirmwarePackage(input: $input) { id } }"
 UPDATE_FIRMWARE: Final = (
     "mutation($endpoint: String!, $id: ID!) { updateFirmware(endpoint: $endpoint, packageId: $id) { id } }"
 )

@@ -20,6 +20,7 @@ from tests.support.waiting import BOUND
 
 JSON_HEADERS: Final = {"content-type": "application/json"}
 
+CREATE_PACKAGE: Final = "mutation($input: FirmwarePackageInput!) { createFirmwarePackage(input: $input) { id } }"
 CREATE: Final = """
 mutation ($inputs: [CreateDeviceOperationInput!]!) {
   createDeviceOperations(inputs: $inputs) { operation { id status } }

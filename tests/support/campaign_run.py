@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from tests.support.api import CREATE_PACKAGE
 from tests.support.cluster import Cluster
 from tests.support.waiting import eventually
 
@@ -25,7 +26,6 @@ MAX_RETRIES: Final = 5
 ABORT: Final = 10.0
 """The percentage of failures at which the campaign is aborted."""
 
-CREATE_PACKAGE: Final = "mutation($input: FirmwarePackageInput!) { createFirmwarePackage(input: $input) { id } }"
 CREATE: Final = "mutation($input: CampaignInput!) { createCampaign(input: $input) { id status } }"
 ACT: Final = "mutation($id: ID!) {{ {0}(id: $id) {{ status }} }}"
 PAUSE: Final = 'mutation($id: ID!) { pauseCampaign(id: $id, reason: "lunch") { status reason } }'
