@@ -139,7 +139,6 @@ class PauseCampaign(_Mutation):
     """Begin no further targets until :class:`ResumeCampaign`; running ones end by themselves."""
 
     reason: str
-    by: str
 
     def apply(self, group: Group) -> int:
         return self._act(group, Action.PAUSE, reason=self.reason)
@@ -148,8 +147,6 @@ class PauseCampaign(_Mutation):
 @dataclass(slots=True)
 class ResumeCampaign(_Mutation):
     """Continue a paused campaign. If it is paused because a wave had too little success, accept that."""
-
-    by: str
 
     def apply(self, group: Group) -> int:
         row = self._known()
@@ -162,8 +159,6 @@ class ResumeCampaign(_Mutation):
 class ApproveCampaignWave(_Mutation):
     """Begin the wave after the one that has ended."""
 
-    by: str
-
     def apply(self, group: Group) -> int:
         return self._act(group, Action.APPROVE)
 
@@ -173,7 +168,6 @@ class CancelCampaign(_Mutation):
     """Begin no further targets, and cancel those that wait; running ones end by themselves."""
 
     reason: str
-    by: str
 
     def apply(self, group: Group) -> int:
         return self._act(group, Action.CANCEL, reason=self.reason)
@@ -184,7 +178,6 @@ class RetryCampaign(_Mutation):
     """Begin FAILED and CANCELED targets again. Raise Conflict also if there are none, after the campaign's end, and if
     its firmware package was deleted."""
 
-    by: str
     package_known: bool = field(default=True, init=False)
 
     async def find(self, group: Group) -> None:

@@ -169,7 +169,6 @@ class CancelFirmwareUpdate(UpdateCommand):
     """
 
     id: int
-    by: str
 
     async def find(self, group: Group) -> None:
         await self.load(group, await group.store.fetch(BY_ID, self.id))

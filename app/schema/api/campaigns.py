@@ -94,7 +94,7 @@ class CampaignMutation:
         Role.OPERATOR,
     )
     async def pause_campaign(self, info: Info, id: CampaignId, reason: Reason) -> Campaign | None:  # noqa: A002
-        command = PauseCampaign(_key(id), plain_text(reason, "reason"), info.context.viewer.name)
+        command = PauseCampaign(_key(id), plain_text(reason, "reason"))
         return await _changed(info, command)
 
     @mutation(
@@ -103,7 +103,7 @@ class CampaignMutation:
         Role.OPERATOR,
     )
     async def resume_campaign(self, info: Info, id: CampaignId) -> Campaign | None:  # noqa: A002
-        command = ResumeCampaign(_key(id), info.context.viewer.name)
+        command = ResumeCampaign(_key(id))
         return await _changed(info, command)
 
     @mutation(
@@ -111,7 +111,7 @@ class CampaignMutation:
         Role.OPERATOR,
     )
     async def approve_campaign_wave(self, info: Info, id: CampaignId) -> Campaign | None:  # noqa: A002
-        command = ApproveCampaignWave(_key(id), info.context.viewer.name)
+        command = ApproveCampaignWave(_key(id))
         return await _changed(info, command)
 
     @mutation(
@@ -120,7 +120,7 @@ class CampaignMutation:
         Role.OPERATOR,
     )
     async def cancel_campaign(self, info: Info, id: CampaignId, reason: Reason) -> Campaign | None:  # noqa: A002
-        command = CancelCampaign(_key(id), plain_text(reason, "reason"), info.context.viewer.name)
+        command = CancelCampaign(_key(id), plain_text(reason, "reason"))
         return await _changed(info, command)
 
     @mutation(
@@ -129,7 +129,7 @@ class CampaignMutation:
         Role.OPERATOR,
     )
     async def retry_campaign(self, info: Info, id: CampaignId) -> Campaign | None:  # noqa: A002
-        command = RetryCampaign(_key(id), info.context.viewer.name)
+        command = RetryCampaign(_key(id))
         return await _changed(info, command)
 
 

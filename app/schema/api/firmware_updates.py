@@ -121,7 +121,7 @@ class FirmwareUpdateMutation:
         except NoSuchId:
             raise ApiError(Code.NOT_FOUND, "Unknown firmware update.", field="id") from None
         rules = UpdateRules(uri_of=lambda package: package_uri(package, info.context.services.firmware.url))
-        command = CancelFirmwareUpdate(rules, key, info.context.viewer.name)
+        command = CancelFirmwareUpdate(rules, key)
         return await firmware_update(info, await submit(info.context, command))
 
 

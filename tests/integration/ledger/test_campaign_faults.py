@@ -38,15 +38,15 @@ async def story(fleet: Fleet) -> dict[str, Any]:
     await fleet.register(names(10))
     submit = fleet.ledger.submit
     first = await fleet.begin(waves=WAVES, operations=(operation(), operation("/3/0/14")), max_running=4)
-    await submit(PauseCampaign(first, "a reason", BY))
+    await submit(PauseCampaign(first, "a reason"))
     await fleet.answer_all(first)
-    await submit(ResumeCampaign(first, BY))
+    await submit(ResumeCampaign(first))
     await fleet.advance(first)
     assert (await fleet.status(first))[0] == "PAUSED"
-    await submit(ResumeCampaign(first, BY))
+    await submit(ResumeCampaign(first))
     await fleet.advance(first)
     await fleet.answer_all(first)
-    await submit(RetryCampaign(first, BY))
+    await submit(RetryCampaign(first))
     fleet.failing = set()
     await fleet.advance(first)
     await fleet.answer_all(first)
@@ -55,12 +55,12 @@ async def story(fleet: Fleet) -> dict[str, Any]:
     for name in names(5):
         await fleet.end_update(name)
     await fleet.advance(second)
-    await submit(ApproveCampaignWave(second, BY))
+    await submit(ApproveCampaignWave(second))
     await fleet.advance(second)
     await fleet.end_update("d00006", "FAILED", "TIMEOUT")
     await fleet.advance(second)
     third = await fleet.begin("third", max_running=1)
-    await submit(CancelCampaign(third, "a reason", BY))
+    await submit(CancelCampaign(third, "a reason"))
     await fleet.advance(third)
     rows = await fleet.world.rows("SELECT * FROM campaign ORDER BY id")
     ids = [first, second, third]
@@ -162,9 +162,9 @@ async def test_no_transaction_of_a_large_campaign_has_more_than_a_thousand_rows(
     await fleet.register(names(2_000))
     store.transactions.clear()
     id_ = await fleet.begin(operations=tuple(operation(f"/3/0/{number}") for number in range(10)), max_running=300)
-    await ledger.submit(CancelCampaign(id_, "a reason", BY))
+    await ledger.submit(CancelCampaign(id_, "a reason"))
     await fleet.advance(id_)
-    await ledger.submit(RetryCampaign(id_, BY))
+    await ledger.submit(RetryCampaign(id_))
     await fleet.advance(id_)
     assert await fleet.counts(id_) == {"WAITING": 1_700, "RUNNING": 300}
     assert len(store.transactions) > 20

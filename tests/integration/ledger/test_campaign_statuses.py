@@ -23,20 +23,19 @@ from tests.support.ledger import START, LedgerWorld
 pytestmark = pytest.mark.asyncio
 
 _S: Final = CampaignStatus
-BY: Final = "operator"
 
 
 def mutation(action: Action, id_: int) -> Command[int]:
     if action is Action.PAUSE:
-        return PauseCampaign(id_, "a reason", BY)
+        return PauseCampaign(id_, "a reason")
     if action is Action.CANCEL:
-        return CancelCampaign(id_, "a reason", BY)
+        return CancelCampaign(id_, "a reason")
     return {
         Action.RESUME: ResumeCampaign,
         Action.RESUME_BEFORE_BEGIN: ResumeCampaign,
         Action.APPROVE: ApproveCampaignWave,
         Action.RETRY: RetryCampaign,
-    }[action](id_, BY)
+    }[action](id_)
 
 
 async def campaign_in(fleet: Fleet, status: CampaignStatus, *, begun: bool = True, **more: Any) -> int:
@@ -50,7 +49,7 @@ async def campaign_in(fleet: Fleet, status: CampaignStatus, *, begun: bool = Tru
     if not begun:
         id_ = await fleet.begin(name, start_at=fleet.world.now + 60 * SECOND, **facts)
         if status is _S.PAUSED:
-            await fleet.ledger.submit(PauseCampaign(id_, "a reason", BY))
+            await fleet.ledger.submit(PauseCampaign(id_, "a reason"))
         return id_
     id_ = await fleet.begin(name, **facts)
     if status is not _S.RUNNING:
@@ -58,9 +57,9 @@ async def campaign_in(fleet: Fleet, status: CampaignStatus, *, begun: bool = Tru
     if status is _S.COMPLETED:
         await fleet.answer(id_)
     if status is _S.PAUSED:
-        await fleet.ledger.submit(PauseCampaign(id_, "a reason", BY))
+        await fleet.ledger.submit(PauseCampaign(id_, "a reason"))
     if status is _S.CANCELED:
-        await fleet.ledger.submit(CancelCampaign(id_, "a reason", BY))
+        await fleet.ledger.submit(CancelCampaign(id_, "a reason"))
     return id_
 
 
@@ -100,7 +99,7 @@ async def test_every_mutation_in_every_status(world: LedgerWorld) -> None:
                 assert after["due_at"] == fleet.world.now
                 assert fleet.world.published[-1] == "fleet"
             if (to or status) not in FINISHED:
-                await fleet.ledger.submit(CancelCampaign(id_, "", BY))
+                await fleet.ledger.submit(CancelCampaign(id_, ""))
             await fleet.answer_all(id_)
 
 
@@ -114,7 +113,7 @@ async def test_every_action_of_the_campaign_itself(world: LedgerWorld) -> None:
         assert (await fleet.status(id_))[0] == TRANSITIONS[before][action], (before, action)
         done.add((before, action))
         if TRANSITIONS[before][action] not in FINISHED:
-            await fleet.ledger.submit(CancelCampaign(id_, "", BY))
+            await fleet.ledger.submit(CancelCampaign(id_, ""))
         await fleet.answer_all(id_)
 
     id_ = await campaign_in(fleet, _S.SCHEDULED, begun=False)
@@ -127,10 +126,10 @@ async def test_every_action_of_the_campaign_itself(world: LedgerWorld) -> None:
     await becomes(await fleet.begin("approve", waves=waves), _S.RUNNING, Action.AWAIT_APPROVAL)
 
     id_ = await fleet.begin("paused", abort=Abort(30, 3), max_running=3)
-    await fleet.ledger.submit(PauseCampaign(id_, "a reason", BY))
+    await fleet.ledger.submit(PauseCampaign(id_, "a reason"))
     await becomes(id_, _S.PAUSED, Action.ABORT)
     id_ = await fleet.begin("paused at the end")
-    await fleet.ledger.submit(PauseCampaign(id_, "a reason", BY))
+    await fleet.ledger.submit(PauseCampaign(id_, "a reason"))
     await becomes(id_, _S.PAUSED, Action.COMPLETE)
     id_ = await campaign_in(fleet, _S.WAITING_FOR_APPROVAL, end_at=world.now + 60 * SECOND)
     world.pass_(60)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Final
 
 import pytest
 import pytest_asyncio
@@ -17,8 +16,6 @@ from tests.support.campaigns import Fleet, names
 from tests.support.ledger import START, LedgerWorld
 
 pytestmark = pytest.mark.asyncio
-
-BY: Final = "operator"
 
 
 @pytest_asyncio.fixture
@@ -60,10 +57,10 @@ async def test_a_scheduled_campaign_begins_at_its_start_with_the_endpoints_of_th
 async def test_a_scheduled_campaign_can_be_paused_and_resumed_before_its_start(fleet: Fleet) -> None:
     await fleet.register(["a"])
     id_ = await fleet.begin(start_at=START + 60 * SECOND)
-    await fleet.ledger.submit(PauseCampaign(id_, "not yet", BY))
+    await fleet.ledger.submit(PauseCampaign(id_, "not yet"))
     await fleet.pass_(61, id_)
     assert (await fleet.status(id_), await fleet.targets(id_)) == (("PAUSED", "not yet"), [])
-    await fleet.ledger.submit(ResumeCampaign(id_, BY))
+    await fleet.ledger.submit(ResumeCampaign(id_))
     assert await fleet.status(id_) == ("SCHEDULED", None)
     await fleet.advance(id_)
     assert await fleet.running(id_) == ["a"]
@@ -73,7 +70,7 @@ async def test_what_has_not_begun_by_the_end_is_skipped_and_the_rest_ends_by_its
     await fleet.register(names(5))
     fleet.failing = {"d00001"}
     id_ = await fleet.begin(end_at=START + 60 * SECOND, max_running=2, retries=1)
-    await fleet.ledger.submit(PauseCampaign(id_, "lunch", BY))
+    await fleet.ledger.submit(PauseCampaign(id_, "lunch"))
     await fleet.pass_(60, id_)
     assert await fleet.counts(id_) == {"RUNNING": 2, "SKIPPED": 3}
     assert (await fleet.targets(id_))[4]["detail"] == "the campaign ended before it began"
@@ -82,7 +79,7 @@ async def test_what_has_not_begun_by_the_end_is_skipped_and_the_rest_ends_by_its
     assert await fleet.counts(id_) == {"SUCCEEDED": 1, "FAILED": 1, "SKIPPED": 3}
     assert await fleet.status(id_) == ("COMPLETED", None)
     with pytest.raises(Conflict, match="`endAt` has passed"):
-        await fleet.ledger.submit(RetryCampaign(id_, BY))
+        await fleet.ledger.submit(RetryCampaign(id_))
 
 
 async def test_a_continuous_campaign_completes_at_its_end(fleet: Fleet) -> None:
@@ -103,10 +100,10 @@ async def test_targets_begin_at_the_given_rate(fleet: Fleet, per_minute: int, mo
         counts.append(await begun(fleet, id_))
     assert max(after - before for before, after in pairwise(counts)) <= most
     assert 0 <= 7 * per_minute // 60 + 1 - counts[-1] <= per_minute // 120  # at a high rate several begin together
-    await fleet.ledger.submit(PauseCampaign(id_, "lunch", BY))
+    await fleet.ledger.submit(PauseCampaign(id_, "lunch"))
     await fleet.advance(id_)
     await follow(fleet, id_, START + HOUR)
-    await fleet.ledger.submit(ResumeCampaign(id_, BY))
+    await fleet.ledger.submit(ResumeCampaign(id_))
     await fleet.advance(id_)
     assert await begun(fleet, id_) <= counts[-1] + 1  # nothing is made up for
 

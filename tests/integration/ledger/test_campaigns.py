@@ -140,7 +140,7 @@ async def test_waves_begin_after_each_other_with_enough_success(fleet: Fleet) ->
     await fleet.answer(id_)
     assert await fleet.status(id_) == ("WAITING_FOR_APPROVAL", None)
     assert await fleet.running(id_) == []
-    await fleet.ledger.submit(ApproveCampaignWave(id_, BY))
+    await fleet.ledger.submit(ApproveCampaignWave(id_))
     await fleet.advance(id_)
     assert await fleet.running(id_) == names(10)[5:]
     fleet.failing = set(names(10))
@@ -155,13 +155,13 @@ async def test_a_wave_with_too_little_success_pauses_until_it_is_accepted(fleet:
     await fleet.answer(id_)
     reason = "wave 1 ended with 80 % success; 95 % are needed"
     assert await fleet.status(id_) == ("PAUSED", reason)
-    await fleet.ledger.submit(RetryCampaign(id_, BY))
+    await fleet.ledger.submit(RetryCampaign(id_))
     await fleet.advance(id_)
     assert await fleet.status(id_) == ("RUNNING", None)
     await fleet.answer(id_)
     assert await fleet.status(id_) == ("PAUSED", reason)
     assert (await fleet.targets(id_))[0]["attempts"] == 2
-    await fleet.ledger.submit(ResumeCampaign(id_, BY))
+    await fleet.ledger.submit(ResumeCampaign(id_))
     await fleet.advance(id_)
     assert await fleet.running(id_) == names(10)[5:]
 
@@ -170,10 +170,10 @@ async def test_a_pause_by_a_caller_accepts_no_wave(fleet: Fleet) -> None:
     await fleet.register(names(4))
     fleet.failing = set(names(4))
     id_ = await fleet.begin(waves=(Wave(50, 50), Wave(50)))
-    await fleet.ledger.submit(PauseCampaign(id_, "lunch", BY))
+    await fleet.ledger.submit(PauseCampaign(id_, "lunch"))
     await fleet.answer(id_)
     assert await fleet.status(id_) == ("PAUSED", "lunch")
-    await fleet.ledger.submit(ResumeCampaign(id_, BY))
+    await fleet.ledger.submit(ResumeCampaign(id_))
     await fleet.advance(id_)
     assert await fleet.status(id_) == ("PAUSED", "wave 1 ended with 0 % success; 50 % are needed")
 
@@ -213,7 +213,7 @@ async def test_running_targets_of_an_aborted_campaign_end_by_themselves(fleet: F
     assert await fleet.counts(id_) == {"SUCCEEDED": 2, "FAILED": 1, "CANCELED": 3}
     assert (await fleet.status(id_))[0] == "ABORTED"
     fleet.failing = set()
-    await fleet.ledger.submit(RetryCampaign(id_, BY))
+    await fleet.ledger.submit(RetryCampaign(id_))
     await fleet.advance(id_)
     assert await fleet.status(id_) == ("RUNNING", None)
     assert (await fleet.campaign(id_))["finished_at"] is None
@@ -233,17 +233,17 @@ async def test_a_campaign_whose_package_was_deleted_cannot_be_retried(fleet: Fle
     await fleet.advance(id_)
     await fleet.ledger.submit(RetireFirmwarePackage(PACKAGE))
     with pytest.raises(Conflict, match="package was deleted"):
-        await fleet.ledger.submit(RetryCampaign(id_, BY))
+        await fleet.ledger.submit(RetryCampaign(id_))
     assert await fleet.counts(id_) == {"FAILED": 1}
 
 
 async def test_a_paused_campaign_begins_nothing_and_continues(fleet: Fleet) -> None:
     await fleet.register(names(4))
     id_ = await fleet.begin(max_running=2)
-    await fleet.ledger.submit(PauseCampaign(id_, "check the first two", BY))
+    await fleet.ledger.submit(PauseCampaign(id_, "check the first two"))
     await fleet.answer(id_)
     assert await fleet.counts(id_) == {"WAITING": 2, "SUCCEEDED": 2}
-    await fleet.ledger.submit(ResumeCampaign(id_, BY))
+    await fleet.ledger.submit(ResumeCampaign(id_))
     await fleet.advance(id_)
     assert await fleet.counts(id_) == {"RUNNING": 2, "SUCCEEDED": 2}
     await fleet.answer(id_)
@@ -253,13 +253,13 @@ async def test_a_paused_campaign_begins_nothing_and_continues(fleet: Fleet) -> N
 async def test_a_canceled_campaign_cancels_what_waits(fleet: Fleet) -> None:
     await fleet.register(names(5))
     id_ = await fleet.begin(max_running=2)
-    await fleet.ledger.submit(CancelCampaign(id_, "wrong image", BY))
+    await fleet.ledger.submit(CancelCampaign(id_, "wrong image"))
     assert await fleet.status(id_) == ("CANCELED", "wrong image")
     await fleet.advance(id_)
     assert await fleet.counts(id_) == {"RUNNING": 2, "CANCELED": 3}
     await fleet.answer(id_)
     assert await fleet.counts(id_) == {"SUCCEEDED": 2, "CANCELED": 3}
-    await fleet.ledger.submit(RetryCampaign(id_, BY))
+    await fleet.ledger.submit(RetryCampaign(id_))
     await fleet.advance(id_)
     await fleet.answer_all(id_)
     assert await fleet.counts(id_) == {"SUCCEEDED": 5}
@@ -269,10 +269,10 @@ async def test_a_campaign_that_is_canceled_while_it_is_listed_can_be_retried(fle
     await fleet.register(names(201))
     id_ = await fleet.create(operations=(operation(),), max_running=1)
     assert await fleet.ledger.submit(AdvanceCampaign(id_))
-    await fleet.ledger.submit(CancelCampaign(id_, "oops", BY))
+    await fleet.ledger.submit(CancelCampaign(id_, "oops"))
     with pytest.raises(Conflict, match="resumeCampaign is possible while it is PAUSED"):
-        await fleet.ledger.submit(ResumeCampaign(id_, BY))
-    await fleet.ledger.submit(RetryCampaign(id_, BY))
+        await fleet.ledger.submit(ResumeCampaign(id_))
+    await fleet.ledger.submit(RetryCampaign(id_))
     await fleet.advance(id_)
     assert await fleet.counts(id_) == {"WAITING": 200, "RUNNING": 1}
 
@@ -282,19 +282,19 @@ async def test_only_failed_and_canceled_targets_are_retried(fleet: Fleet) -> Non
     fleet.failing = {"d00002"}
     id_ = await fleet.begin()
     await fleet.answer(id_)
-    await fleet.ledger.submit(RetryCampaign(id_, BY))
+    await fleet.ledger.submit(RetryCampaign(id_))
     await fleet.advance(id_)
     assert await fleet.running(id_) == ["d00002"]
     await fleet.answer(id_)  # it fails again, and is not retried by itself
     assert await fleet.counts(id_) == {"SUCCEEDED": 2, "FAILED": 1}
     assert await fleet.status(id_) == ("COMPLETED", None)
     fleet.failing = set()
-    await fleet.ledger.submit(RetryCampaign(id_, BY))
+    await fleet.ledger.submit(RetryCampaign(id_))
     await fleet.advance(id_)
     await fleet.answer(id_)
     assert await fleet.counts(id_) == {"SUCCEEDED": 3}
     with pytest.raises(Conflict, match="No target of the campaign is FAILED or CANCELED"):
-        await fleet.ledger.submit(RetryCampaign(id_, BY))
+        await fleet.ledger.submit(RetryCampaign(id_))
 
 
 async def test_a_full_queue_waits_and_does_not_hold_back_others(fleet: Fleet, empty_world: LedgerWorld) -> None:
@@ -392,7 +392,7 @@ async def test_creation_is_refused_for_a_known_name_an_unknown_package_and_too_m
     monkeypatch.setattr("app.fleet.campaigns.MAX_OPEN", 1)
     with pytest.raises(LimitExceeded):
         await fleet.create("e")
-    for command in (PauseCampaign(9, "", BY), ResumeCampaign(9, BY), RetryCampaign(9, BY), CancelCampaign(9, "", BY)):
+    for command in (PauseCampaign(9, ""), ResumeCampaign(9), RetryCampaign(9), CancelCampaign(9, "")):
         with pytest.raises(NotFound, match="Unknown campaign"):
             await fleet.ledger.submit(command)
     assert not await fleet.ledger.submit(AdvanceCampaign(9))
@@ -412,7 +412,7 @@ async def test_an_update_ends_its_target(fleet: Fleet) -> None:
     id_ = await fleet.begin("canceled", firmware=CampaignFirmware(PACKAGE))
     await device.answer()
     update = (await fleet.targets(id_))[0]["work"]
-    await fleet.ledger.submit(CancelFirmwareUpdate(RULES, update, BY))
+    await fleet.ledger.submit(CancelFirmwareUpdate(RULES, update))
     await fleet.advance(id_)
     assert await fleet.counts(id_) == {"CANCELED": 1}
     await device.answer_all()

@@ -328,7 +328,7 @@ async def test_one_update_at_a_time(world: LedgerWorld) -> None:
 
 
 async def cancel(world: LedgerWorld, update: int) -> None:
-    await world.ledgers[0].submit(CancelFirmwareUpdate(RULES, update, "operator"))
+    await world.ledgers[0].submit(CancelFirmwareUpdate(RULES, update))
 
 
 async def test_an_update_that_is_canceled_before_the_delivery_leaves_no_trace(world: LedgerWorld) -> None:

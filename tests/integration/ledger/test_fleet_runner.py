@@ -44,7 +44,7 @@ async def test_two_runners_carry_campaigns_out(world: LedgerWorld) -> None:
     fleet = Fleet(world)
     await fleet.register(names(40))
     broken = await fleet.create("broken")
-    await fleet.ledger.submit(PauseCampaign(broken, "a reason", "operator"))
+    await fleet.ledger.submit(PauseCampaign(broken, "a reason"))
     await world.reader.execute("UPDATE campaign SET status = 'RUNNING', criteria = '{\"unknown\": 1}'")
     id_ = await fleet.create(waves=(Wave(25), Wave(75)), max_running=7, starts_per_minute=60_000)
     async with runners(world):

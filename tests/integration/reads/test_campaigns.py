@@ -31,7 +31,7 @@ async def test_campaigns_are_listed_newest_first_by_statuses(world: LedgerWorld)
     await fleet.register(["a"])
     ids = [await fleet.begin(f"c{n}", continuous=True) for n in range(5)]
     for id_ in ids[::2]:
-        await fleet.ledger.submit(CancelCampaign(id_, "a reason", "operator"))
+        await fleet.ledger.submit(CancelCampaign(id_, "a reason"))
     page = await campaign_page(None, 3)
     assert [view.id for view in page.items] == ids[:1:-1]
     assert (page.has_next, page.has_previous) == (True, False)

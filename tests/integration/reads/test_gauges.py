@@ -119,7 +119,7 @@ async def test_fleet_work_is_counted(world: LedgerWorld) -> None:
     await device.update()
     ids = [await create(world, name) for name in ("a", "b")]
     await ledger.submit(AdvanceCampaign(ids[0]))
-    await ledger.submit(CancelCampaign(ids[1], "over", "olga"))
+    await ledger.submit(CancelCampaign(ids[1], "over"))
     await ledger.submit(CorrectCounters({}, None))
     await advance(world, ids[1])
     world.pass_(30)
