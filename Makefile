@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 CLIENTS := tests/clients/node_modules/.installed
+DASHBOARD := frontend-examples/dashboard
 NPM := $(shell command -v npm)
 MAVEN := $(and $(shell command -v java),$(shell command -v mvn))
 PYTEST := $(BIN)/python -m pytest
@@ -33,7 +34,7 @@ export UV_PYTHON_DOWNLOADS := never
 ##@ Use
 
 .PHONY: run
-run: $(INSTALLED) ## serve everything on http://127.0.0.1:8000, with a simulated Leshan unless REVEILLE_LESHAN_URL is set
+run: $(INSTALLED) dashboard ## serve everything on http://127.0.0.1:8000, with a simulated Leshan unless REVEILLE_LESHAN_URL is set
 	@exec env REVEILLE_FIRMWARE_STORE="$${REVEILLE_FIRMWARE_STORE:-.reveille/firmware}" $(BIN)/reveille serve
 
 .PHONY: leshan
@@ -48,8 +49,26 @@ leshan-build: # before pytest, whose processes would wait for it
 leshan-dist: ## build our Leshan server as an archive that needs only Java 17: leshan-server/target/dist/*.tar.gz
 	@leshan-server/run dist
 
+# Vite needs a newer Node.js than some distributions have; npm has it as a package.
+NEW_NODE = $(shell node -e 'const [major, minor] = process.versions.node.split("."); process.exit(major > 20 || (major == 20 && minor >= 19) ? 0 : 1)' \
+	2>/dev/null || echo npm exec --yes --ignore-scripts=false --package=node@24.21.0 --)
+
+.PHONY: dashboard
+dashboard: $(if $(NPM),$(DASHBOARD)/dist/index.html) ## build the dashboard, which is then served at / (Node.js and npm)
+	@$(if $(NPM),:,echo "The dashboard was not built, because npm was not found: / is the page that needs no build.")
+
+$(DASHBOARD)/node_modules/.installed: $(DASHBOARD)/package-lock.json
+	@echo "Installing the packages of the dashboard (once)"
+	@$(LOCK:.venv.lock=.npm.lock) sh -c 'cd $(DASHBOARD) && npm ci --loglevel=error'
+	@touch $@
+
+$(DASHBOARD)/dist/index.html: $(DASHBOARD)/node_modules/.installed $(wildcard $(addprefix $(DASHBOARD)/,index.html vite.config.ts public/*)) \
+		$(shell find $(DASHBOARD)/src -type f)
+	@echo "Building the dashboard"
+	@cd $(DASHBOARD) && $(NEW_NODE) npm run --silent build -- --logLevel warn
+
 .PHONY: wheel
-wheel: $(INSTALLED_DEV) ## build dist/reveille-*.whl, which contains all runtime files: pipx install dist/reveille-*.whl
+wheel: $(INSTALLED_DEV) $(DASHBOARD)/dist/index.html ## build dist/reveille-*.whl, which contains all runtime files: pipx install dist/reveille-*.whl
 	@rm -rf dist
 	$(BIN)/uv build --wheel --no-build-isolation --offline --quiet --out-dir dist
 	@ls dist/*.whl
@@ -66,7 +85,7 @@ test: ## run all tests on SQLite, and beside them those that use a database on P
 	@$(MAKE) --jobs=2 --keep-going test-sqlite test-postgres
 
 .PHONY: test-ready
-test-ready: test-bytecode $(if $(NPM),$(CLIENTS)) $(if $(MAVEN),leshan-build) # what the tests need, built once
+test-ready: test-bytecode $(if $(NPM),$(CLIENTS) dashboard) $(if $(MAVEN),leshan-build) # what the tests need, built once
 
 .PHONY: test-bytecode
 test-bytecode: $(INSTALLED_DEV) # otherwise each of pytest's processes would compile all tests in a new clone
@@ -111,6 +130,11 @@ check: $(INSTALLED_DEV) ## lint, format, types, import contracts, exported schem
 	$(BIN)/python -m tools.firmware_tables --check
 	$(BIN)/python -m tools.hygiene
 	$(BIN)/python -m tools.wording
+	$(if $(NPM),$(MAKE) dashboard-check)
+
+.PHONY: dashboard-check
+dashboard-check: $(DASHBOARD)/node_modules/.installed # types, unit tests, and whether the generated files are current
+	@cd $(DASHBOARD) && npm run --silent check && $(NEW_NODE) npm run --silent test && npm run --silent generate -- --check
 
 .PHONY: format
 format: $(INSTALLED_DEV) ## apply automatic fixes

@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 import structlog
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.routing import BaseRoute, Mount
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 
 from app.authentication import Authenticator
 from app.bus import Channel
@@ -40,7 +42,8 @@ log = structlog.get_logger(__name__)
 
 ORPHAN_INTERVAL: Final = 3_600.0
 """Seconds between two deletions of contents that no package has."""
-PAGE: Final = folder("static/page", "frontend-examples/plain-html")
+PLAIN_PAGE: Final = folder("static/page", "frontend-examples/plain-html")
+PLAIN_ADDRESS: Final = "/plain-html"
 
 
 @contextlib.asynccontextmanager
@@ -103,9 +106,33 @@ def _caller_limits(settings: Settings) -> CallerLimits:
 
 
 def web_app(settings: Settings, authenticator: Authenticator, routes: Sequence[BaseRoute]) -> ASGIApp:
-    """Return the application. ``routes`` come first; the web page handles all other paths."""
+    """Return the application. ``routes`` come first; the web pages handle all other paths."""
     files = [
         Mount(GRAPHIQL_ADDRESS, StaticFiles(directory=GRAPHIQL_FILES)),
-        Mount("/", StaticFiles(directory=PAGE, html=True)),
+        Mount(PLAIN_ADDRESS, StaticFiles(directory=PLAIN_PAGE, html=True)),
+        _root(),
     ]
     return application(settings, authenticator, [*routes, *files])
+
+
+def _root() -> BaseRoute:
+    """Return the route of the dashboard, or to the page that needs no build where the dashboard was not built."""
+    try:
+        built = folder("static/dashboard", "frontend-examples/dashboard/dist")
+    except FileNotFoundError:
+        return Route("/", _redirect_to_plain_page)
+    return Mount("/", GZipMiddleware(_Dashboard(directory=built, html=True), minimum_size=1_024))
+
+
+def _redirect_to_plain_page(request: Request) -> Response:
+    return RedirectResponse(request.scope.get("root_path", "") + PLAIN_ADDRESS + "/")
+
+
+class _Dashboard(StaticFiles):
+    """The files of the dashboard. Those in ``assets/`` have a hash of their content in their name."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        lasting = path.startswith("assets/") and response.status_code == 200
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if lasting else "no-cache"
+        return response

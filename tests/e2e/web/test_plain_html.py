@@ -1,4 +1,4 @@
-"""The web page at ``/``, in Chromium, against a running Reveille, as a person reads it, types and presses.
+"""The web page at ``/plain-html/``, in Chromium, against a running Reveille, as a person reads it, types and presses.
 
 ``reveille_url`` is the address of a server without access tokens. Every test creates its own endpoints and needs no
 device: an operation for an endpoint that never registered stays QUEUED.
@@ -6,110 +6,22 @@ device: an operation for an endpoint that never registered stays QUEUED.
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
-from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote, urlsplit
-from uuid import uuid4
 
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Page, Request, WebSocketRoute, async_playwright, expect
+from playwright.async_api import Page, WebSocketRoute, expect
 
-from app.schema.trusted_documents import SHIPPED, TrustedDocuments
 from tests.support.api import Api, write
-from tests.support.waiting import BOUND, eventually
+from tests.support.browser import BOUND_MS, Watched, provision
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio]
 
-CHROMIUM_FLAGS: Final = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-BOUND_MS: Final = BOUND * 1_000
-"""Milliseconds to wait for a condition of the page; also where no time is given."""
-
-expect.set_options(timeout=BOUND_MS)
-
-PROVISION: Final = "mutation ($name: String!) { provisionEndpoint(name: $name) { name } }"
-
-
-async def provision(api: Api, name: str = "page") -> str:
-    """Create an endpoint that never registered; its name begins with ``name``."""
-    unique = f"{name}-{uuid4().hex[:8]}"
-    await api.ask(PROVISION, name=unique)
-    return unique
-
-
-@pytest_asyncio.fixture
-async def api(reveille_url: str) -> AsyncIterator[Api]:
-    """A client beside the page."""
-    client = Api.at(reveille_url)
-    async with client.http:
-        yield client
-
-
-@pytest_asyncio.fixture(scope="module")
-async def chromium() -> AsyncIterator[Browser]:
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert found, "Chromium is needed: apt-get install chromium fonts-dejavu-core"
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=found, args=CHROMIUM_FLAGS)
-        yield browser
-        await browser.close()
-
-
-SHIPPED_DOCUMENTS: Final = TrustedDocuments.load([SHIPPED])
-
-
-class Watched:
-    """A page with its errors and warnings, and the addresses that it requested. A document that is not among the
-    trusted ones is an error."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.complaints: list[str] = []
-        self.requested: list[str] = []
-        page.on("console", self._console)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("request", self._request)
-        page.on("websocket", lambda socket: socket.on("framesent", self._document))
-
-    def _console(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
-            self.complaints.append(message.text)
-
-    def _request(self, request: Request) -> None:
-        self.requested.append(request.url)
-        if request.url.endswith("/graphql") and request.post_data:
-            self._document(request.post_data)
-
-    def _document(self, message: str | bytes) -> None:
-        if urlsplit(self.page.url).path == "/graphql":
-            return  # GraphiQL, whose documents are the person's own
-        query = json.loads(message).get("query") or json.loads(message).get("payload", {}).get("query")
-        if query is not None and query not in SHIPPED_DOCUMENTS:
-            self.complaints.append(f"not a trusted document: {query}")
-
-
-@pytest_asyncio.fixture
-async def watched(chromium: Browser) -> AsyncIterator[Watched]:
-    context = await chromium.new_context(viewport={"width": 1400, "height": 900})
-    context.set_default_timeout(BOUND_MS)
-    yield Watched(await context.new_page())
-    await context.close()
-
 
 async def open_endpoint(page: Page, api: Api, name: str) -> None:
-    await page.goto(f"{api.url}/#/endpoint/{quote(name, safe='')}")
+    await page.goto(f"{api.url}/plain-html/#/endpoint/{quote(name, safe='')}")
     await expect(page.get_by_role("button", name="New operation")).to_be_visible(timeout=BOUND_MS)
     await expect(page.locator("#link-text")).to_have_text("Live", timeout=BOUND_MS)
 
@@ -125,7 +37,7 @@ async def fill_write(page: Page, path: str, value: str) -> None:
 async def test_an_endpoint_is_found_by_name_and_chosen_with_the_keyboard(watched: Watched, api: Api) -> None:
     name, other = await provision(api, "needle"), await provision(api, "hay")
     page = watched.page
-    await page.goto(api.url)
+    await page.goto(f"{api.url}/plain-html/")
     await page.get_by_role("searchbox", name="Filter by name").fill(name[2:])
     link = page.locator("#endpoints").get_by_role("link", name=name)
     await expect(link).to_be_visible(timeout=BOUND_MS)

@@ -1,0 +1,28 @@
+/** The access token of this tab, and what is known of the connection to the server. */
+
+import { createStore } from "./store";
+
+const KEY = "reveille-token";
+
+/** Whether the server asked for a token, or for another one than the tab has. */
+export const refused = createStore(false);
+
+export type Connection = "connecting" | "live" | "lost";
+
+/** State of the WebSocket on which all subscriptions run. */
+export const connection = createStore<Connection>("connecting");
+
+export function token(): string | null {
+  return sessionStorage.getItem(KEY);
+}
+
+/** Keep the token for this tab, or forget it if it is empty. */
+export function setToken(text: string): void {
+  if (text) sessionStorage.setItem(KEY, text);
+  else sessionStorage.removeItem(KEY);
+}
+
+export function authorization(): Record<string, string> {
+  const text = token();
+  return text ? { Authorization: `Bearer ${text}` } : {};
+}

@@ -1,0 +1,123 @@
+/** The frame of all pages: navigation, the banner, the connection, the viewer. */
+
+import { Link, Outlet, useRouterState } from "@tanstack/react-router";
+import { type ReactNode, useEffect, useMemo, useState } from "react";
+import { Provider, useQuery } from "urql";
+
+import { createClient } from "../api/client";
+import { ViewerDocument } from "../api/generated";
+import { connection, refused, setToken } from "../api/session";
+import { useStore } from "../api/store";
+import { type Role, useMay, useViewer, ViewerContext } from "../api/viewer";
+import { Note } from "../components/text";
+import { Toasts } from "../components/toasts";
+import { Banner } from "./banner";
+import { Login } from "./login";
+import { ThemeButton } from "./theme";
+
+const PAGES: readonly { to: string; name: string; role: Role }[] = [
+  { to: "/", name: "Overview", role: "VIEWER" },
+  { to: "/operations", name: "Operations", role: "VIEWER" },
+  { to: "/fleet", name: "Fleet", role: "VIEWER" },
+  { to: "/rules", name: "Rules", role: "VIEWER" },
+  { to: "/firmware", name: "Firmware", role: "VIEWER" },
+  { to: "/campaigns", name: "Campaigns", role: "VIEWER" },
+  { to: "/tokens", name: "Tokens", role: "ADMIN" },
+  { to: "/audit", name: "Audit", role: "ADMIN" },
+];
+
+export function Shell(): ReactNode {
+  const asksForToken = useStore(refused);
+  const [run, setRun] = useState(0);
+  const client = useMemo(createClient, [run]);
+  function login(token: string) {
+    setToken(token);
+    refused.set(false);
+    setRun(run + 1);
+  }
+  if (asksForToken) return <Login onToken={login} />;
+  return (
+    <Provider value={client}>
+      <WithViewer onLogout={() => login("")} />
+    </Provider>
+  );
+}
+
+function WithViewer({ onLogout }: { onLogout: () => void }): ReactNode {
+  const [{ data, error, fetching }, again] = useQuery({ query: ViewerDocument });
+  useEffect(() => {
+    if (!error) return;
+    const timer = setTimeout(again, 2_000);
+    return () => clearTimeout(timer);
+  }, [error, again]);
+  if (!data) return <Note>{fetching ? "Connecting…" : "The server cannot be reached. Trying again…"}</Note>;
+  return (
+    <ViewerContext value={data.viewer}>
+      <a className="skip" href="#content" onClick={focusContent}>
+        Skip to the content
+      </a>
+      <header className="bar">
+        <span className="brand">
+          <img src="./favicon.svg" alt="" width="20" height="20" />
+          Reveille
+        </span>
+        <Navigation />
+        <Lamp />
+        <ViewerName onLogout={onLogout} />
+        <ThemeButton />
+      </header>
+      <Banner />
+      <main id="content" tabIndex={-1}>
+        <Outlet />
+      </main>
+      <Toasts />
+    </ViewerContext>
+  );
+}
+
+function focusContent(event: { preventDefault: () => void }) {
+  event.preventDefault(); // the hash is the address of the page
+  document.getElementById("content")?.focus();
+}
+
+function Navigation(): ReactNode {
+  const isAdmin = useMay("ADMIN");
+  const path = useRouterState({ select: ({ location }) => location.pathname });
+  useEffect(() => {
+    const page = PAGES.find(({ to }) => to !== "/" && path.startsWith(to));
+    document.title = page ? `${page.name} - Reveille` : "Reveille";
+  }, [path]);
+  return (
+    <nav aria-label="Pages">
+      {PAGES.filter(({ role }) => role !== "ADMIN" || isAdmin).map(({ to, name }) => (
+        <Link key={to} to={to} activeOptions={{ exact: to === "/", includeSearch: false }} activeProps={{ "aria-current": "page" }}>
+          {name}
+        </Link>
+      ))}
+    </nav>
+  );
+}
+
+/** State of the connection on which changes arrive; the banner says what else is wrong. */
+function Lamp(): ReactNode {
+  const state = useStore(connection);
+  const text = { live: "Live", connecting: "Connecting", lost: "Offline" }[state];
+  return (
+    <span className={`lamp ${state}`} role="status">
+      {text}
+    </span>
+  );
+}
+
+function ViewerName({ onLogout }: { onLogout: () => void }): ReactNode {
+  const viewer = useViewer();
+  if (!viewer) return null;
+  return (
+    <span className="viewer">
+      {viewer.name ?? "unnamed"} <span className="muted">{viewer.role}</span>
+      <button type="button" className="quiet" onClick={onLogout}>
+        Log out
+      </button>
+    </span>
+  );
+}
