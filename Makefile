@@ -134,7 +134,7 @@ check: $(INSTALLED_DEV) ## lint, format, types, import contracts, exported schem
 
 .PHONY: dashboard-check
 dashboard-check: $(DASHBOARD)/node_modules/.installed # types, unit tests, and whether the generated files are current
-	@cd $(DASHBOARD) && npm run --silent check && $(NEW_NODE) npm run --silent test && npm run --silent generate -- --check
+	@cd $(DASHBOARD) && $(NEW_NODE) sh -c 'npm run --silent check && npm run --silent test && npm run --silent generate -- --check'
 
 .PHONY: format
 format: $(INSTALLED_DEV) ## apply automatic fixes
@@ -158,7 +158,7 @@ schema: $(INSTALLED) ## write schema.graphql, the trusted documents, and the tab
 lock: $(INSTALLED_DEV) ## pin all dependencies again, with hashes and without addresses (UPGRADE=1: to newer versions)
 	$(COMPILE) --group build --output-file requirements.txt
 	$(COMPILE) --group dev --constraint requirements.txt --output-file requirements-dev.txt
-	cd tests/clients && npm $(if $(UPGRADE),update,install) --package-lock-only
+	for folder in tests/clients $(DASHBOARD); do (cd $$folder && npm $(if $(UPGRADE),update,install) --package-lock-only); done
 	$(BIN)/python -m tools.locks
 	$(BIN)/python -m tools.hygiene
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \

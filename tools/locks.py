@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[1]
-LOCKS: Final = (ROOT / "tools/graphiql/package-lock.json", ROOT / "tests/clients/package-lock.json")
+FOLDERS: Final = ("tools/graphiql", "tests/clients", "frontend-examples/dashboard")
 
 
 def main() -> None:
-    for path in LOCKS:
+    for path in (ROOT / folder / "package-lock.json" for folder in FOLDERS):
         lock = json.loads(path.read_text())
         for package in lock["packages"].values():
             package.pop("funding", None)

@@ -23,6 +23,7 @@ CHECKED: Final = (
     re.compile(r"(?:README|CHANGELOG|findings/README)\.md"),
     re.compile(r"docs/(?:decisions/)?[^/]+\.md"),
     re.compile(r"frontend-examples/.*\.md"),
+    re.compile(r"frontend-examples/dashboard/src/(?!api/generated).*\.tsx?"),
     re.compile(r"leshan-server/(?:archive/)?README\.md"),
     re.compile(r"leshan-server/src/.*\.java"),
     re.compile(r"schema\.graphql"),
@@ -49,8 +50,9 @@ _HOUSEHOLD: Final = re.compile(rf"\b(?:{'|'.join(SUGGESTIONS)})\b", re.IGNORECAS
 _CODE: Final = re.compile(r"`+[^`]*`+|^ +\w+:(?= )|\{@\w+[^}]*\}|@(?:param|throws) \S+")
 """Inline code of Markdown and Javadoc, and the name of a documented argument, attribute or exception."""
 
-_JAVA: Final = re.compile(
-    r'"""(?:\\.|[^\\])*?"""|"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])+\'|(?P<comment>//[^\n]*|/\*.*?\*/)', re.DOTALL
+_BRACES: Final = re.compile(
+    r'"""(?:\\.|[^\\])*?"""|"(?:\\.|[^"\\])*"|`(?:\\.|[^`\\])*`|\'(?:\\.|[^\'\\\n])+\'|(?P<comment>//[^\n]*|/\*.*?\*/)',
+    re.DOTALL,
 )
 """Strings, whose content may look like a comment, and comments."""
 
@@ -99,12 +101,19 @@ def _docstrings(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _comments(text: str) -> Iterator[tuple[int, str]]:
-    for match in _JAVA.finditer(text):
+    for match in _BRACES.finditer(text):
         if comment := match["comment"]:
             yield from enumerate(comment.splitlines(), start=text.count("\n", 0, match.start()) + 1)
 
 
-PROSE: Final = {".md": _markdown, ".graphql": _descriptions, ".py": _docstrings, ".java": _comments}
+PROSE: Final = {
+    ".md": _markdown,
+    ".graphql": _descriptions,
+    ".py": _docstrings,
+    ".java": _comments,
+    ".ts": _comments,
+    ".tsx": _comments,
+}
 """The prose of a file's text, as numbered lines, by its suffix."""
 
 

@@ -17,6 +17,7 @@ import httpx
 import pytest
 from uv import find_uv_bin
 
+from tests.conftest import missing
 from tests.support.api import api, write
 from tests.support.cluster import DURABLE
 from tests.support.process_fixtures import ProcessesIn
@@ -30,6 +31,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 """Installing downloads the packages that the cache does not have."""
 
 UV: Final = find_uv_bin()
+DASHBOARD: Final = ROOT / "frontend-examples" / "dashboard" / "dist"
+"""Where `make dashboard` writes; not tracked."""
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +118,14 @@ def test_the_wheel_holds_migrations_the_page_and_licenses(wheel: Path) -> None:
     assert not [name for name in names if name.startswith(("tests/", "bench/", "tools/"))]
 
 
+def test_the_wheel_holds_the_dashboard(wheel: Path) -> None:
+    if not DASHBOARD.exists():
+        missing("the dashboard, which npm builds: make dashboard")
+    built = {f"app/static/dashboard/{file.relative_to(DASHBOARD)}" for file in DASHBOARD.rglob("*") if file.is_file()}
+    assert "app/static/dashboard/index.html" in built
+    assert not built - set(zipfile.ZipFile(wheel).namelist())
+
+
 def test_the_installed_program_prints_its_version(environment: Path) -> None:
     done = _run(environment, "--version")
     assert (done.returncode, done.stdout) == (0, f"reveille {version('reveille')}\n")
@@ -153,7 +164,7 @@ async def test_all_roles_of_the_installed_program_confirm_an_operation(installed
 
 
 @pytest.mark.asyncio
-async def test_the_installed_program_serves_the_page_and_confirms_an_operation(installed: Processes) -> None:
+async def test_the_installed_program_serves_the_pages_and_confirms_an_operation(installed: Processes) -> None:
     served = installed.start("serve")
     async with api(served.url) as client:
         (operation,) = await client.create(write("dev-0001"))
@@ -164,7 +175,7 @@ async def test_the_installed_program_serves_the_page_and_confirms_an_operation(i
             return bool(answer["deviceOperation"]["status"] == "CONFIRMED")
 
         await eventually(confirmed, "the operation is CONFIRMED")
-        for path, text in {"/": "Reveille", "/live.js": "export", "/graphql": "GraphiQL"}.items():
+        for path, text in {"/": "Reveille", "/plain-html/live.js": "export", "/graphql": "GraphiQL"}.items():
             page = await client.http.get(path, headers={"accept": "text/html"})
             assert (page.status_code, text in page.text) == (httpx.codes.OK, True), path
         script = await client.http.get("/static/graphiql/graphiql/graphiql.min.js")
