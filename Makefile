@@ -158,7 +158,7 @@ schema: $(INSTALLED) ## write schema.graphql, the trusted documents, and the tab
 lock: $(INSTALLED_DEV) ## pin all dependencies again, with hashes and without addresses (UPGRADE=1: to newer versions)
 	$(COMPILE) --group build --output-file requirements.txt
 	$(COMPILE) --group dev --constraint requirements.txt --output-file requirements-dev.txt
-	for folder in tests/clients $(DASHBOARD); do (cd $$folder && npm $(if $(UPGRADE),update,install) --package-lock-only); done
+	for folder in tests/clients $(DASHBOARD); do (cd $$folder && npm $(if $(UPGRADE),update,install) --package-lock-only) || exit 1; done
 	$(BIN)/python -m tools.locks
 	$(BIN)/python -m tools.hygiene
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \

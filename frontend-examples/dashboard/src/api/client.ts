@@ -2,10 +2,10 @@
 
 import { resuming } from "@reveille/client";
 import { createClient as createSocket } from "graphql-ws";
-import { Client, fetchExchange, mapExchange, subscriptionExchange } from "urql";
+import { Client, fetchExchange, makeOperation, mapExchange, subscriptionExchange } from "urql";
 
 import { problemOf } from "./problem";
-import { authorization, connection, refused } from "./session";
+import { authorization, connection, refuse, token } from "./session";
 
 /** Close codes of graphql-transport-ws for a missing and a refused credential. */
 const UNAUTHORIZED = 4401;
@@ -19,16 +19,21 @@ export function graphqlUrl(): URL {
   return new URL(address, document.baseURI);
 }
 
-/** Return a client with a socket of its own. A new token needs a new client. */
-export function createClient(): Client {
+/** Return a client, and the function that closes its socket. A new token needs a new client. */
+export function createClient(): { client: Client; close: () => void } {
   const url = graphqlUrl();
   const socketUrl = new URL(url);
   socketUrl.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  let socketToken: string | null = null;
   const socket = resuming(
     createSocket({
       url: socketUrl.href,
-      connectionParams: authorization,
-      lazy: true,
+      connectionParams: () => {
+        socketToken = token();
+        return authorization();
+      },
+      lazy: false, // the lamp says from the beginning whether changes arrive
+      onNonLazyError: () => {}, // `closed` has reported it
       keepAlive: 20_000,
       retryAttempts: Infinity,
       shouldRetry: () => true,
@@ -40,20 +45,21 @@ export function createClient(): Client {
         closed: (event) => {
           connection.set("lost");
           const code = (event as CloseEvent).code;
-          if (code === UNAUTHORIZED || code === FORBIDDEN) refused.set(true);
+          if (code === UNAUTHORIZED || code === FORBIDDEN) refuse(socketToken);
         },
       },
     }),
   );
-  return new Client({
+  const client = new Client({
     url: url.href,
     preferGetMethod: false,
     requestPolicy: "network-only",
     fetchOptions: () => ({ headers: authorization() }),
     exchanges: [
       mapExchange({
-        onError: (error) => {
-          if (problemOf(error).code === "UNAUTHENTICATED") refused.set(true);
+        onOperation: (operation) => makeOperation(operation.kind, operation, { ...operation.context, token: token() }),
+        onError: (error, { context }) => {
+          if (problemOf(error).code === "UNAUTHENTICATED") refuse(context["token"] as string | null);
         },
       }),
       fetchExchange,
@@ -66,6 +72,7 @@ export function createClient(): Client {
       }),
     ],
   });
+  return { client, close: () => void socket.dispose() };
 }
 
 function pause(milliseconds: number): Promise<void> {

@@ -26,3 +26,24 @@ export function authorization(): Record<string, string> {
   const text = token();
   return text ? { Authorization: `Bearer ${text}` } : {};
 }
+
+let changing = false;
+let refusedMeanwhile: string | null | undefined;
+
+/** The server refused a token. One that was replaced meanwhile is of no interest. */
+export function refuse(used: string | null): void {
+  if (changing) refusedMeanwhile = used;
+  else if (used === token()) refused.set(true);
+}
+
+/** Do what replaces the token: the server may refuse the earlier one before the later one has arrived. */
+export async function replaceToken<Result>(work: () => Promise<Result>): Promise<Result> {
+  changing = true;
+  try {
+    return await work();
+  } finally {
+    changing = false;
+    if (refusedMeanwhile !== undefined) refuse(refusedMeanwhile);
+    refusedMeanwhile = undefined;
+  }
+}

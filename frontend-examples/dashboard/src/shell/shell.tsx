@@ -1,8 +1,8 @@
 /** The frame of all pages: navigation, the banner, the connection, the viewer. */
 
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
-import { type ReactNode, useEffect, useMemo, useState } from "react";
-import { Provider, useQuery } from "urql";
+import { type ReactNode, useEffect, useState } from "react";
+import { type Client, Provider, useQuery } from "urql";
 
 import { createClient } from "../api/client";
 import { ViewerDocument } from "../api/generated";
@@ -28,14 +28,20 @@ const PAGES: readonly { to: string; name: string; role: Role }[] = [
 
 export function Shell(): ReactNode {
   const asksForToken = useStore(refused);
-  const [run, setRun] = useState(0);
-  const client = useMemo(createClient, [run]);
+  const [client, setClient] = useState<Client>();
+  const [logins, setLogins] = useState(0);
+  useEffect(() => {
+    const { client: made, close } = createClient();
+    setClient(made);
+    return close;
+  }, [logins]);
   function login(token: string) {
     setToken(token);
     refused.set(false);
-    setRun(run + 1);
+    setLogins(logins + 1);
   }
   if (asksForToken) return <Login onToken={login} />;
+  if (!client) return null;
   return (
     <Provider value={client}>
       <WithViewer onLogout={() => login("")} />
