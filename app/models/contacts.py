@@ -6,6 +6,8 @@ time of the newest one in milliseconds, followed by the intervals before it, new
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import accumulate
 from statistics import median
 from typing import Final
 
@@ -27,6 +29,15 @@ def with_contact(contacts: str | None, at: Instant, gap: Instant) -> str | None:
     if new - newest < max(gap // MILLISECOND, 1):
         return contacts
     return dump_json([new, new - newest, *intervals[: MAX_INTERVALS - 1]])
+
+
+def last_contact(contacts: str | None, until: Instant) -> Instant | None:
+    """Return the last contact at or before a time, to the millisecond; None if it is not among the stored ones."""
+    newest, *intervals = load_json(contacts) or [None]
+    if newest is None:
+        return None
+    times: Iterator[Instant] = ((newest - back) * MILLISECOND for back in accumulate(intervals, initial=0))
+    return next((at for at in times if at <= until), None)
 
 
 def usual_interval(contacts: str | None) -> Instant | None:

@@ -95,6 +95,9 @@ MAX_SERIES: Final = 20
 MAX_POINTS: Final = 2_000
 """Maximum number of intervals of ``readingSeries``."""
 DEFAULT_POINTS: Final = 300
+WINDOW_SECONDS: Final[Range] = (60, 86_400)
+"""Seconds before now of which ``operationStatistics`` reads the ended operations."""
+DEFAULT_WINDOW: Final = 3_600
 MAX_NAMES: Final = 1_000
 """Maximum number of endpoint names in a filter."""
 MAX_CREATED: Final = 1_000

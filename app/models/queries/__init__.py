@@ -88,6 +88,7 @@ from app.models.queries.server import (
     operation_counts,
     server_view,
 )
+from app.models.queries.statistics import EndedStatistics, ended_statistics
 from app.models.queries.status import Leases, Waiting, leases, longest_waiting, open_calls, waiting_endpoints
 from app.models.queries.transitions import transition_page, transitions_by_seq
 from app.models.queries.views import (
@@ -110,6 +111,7 @@ __all__ = [
     "Bucket",
     "CampaignTargetView",
     "CampaignView",
+    "EndedStatistics",
     "EndpointCriteria",
     "EndpointView",
     "Expired",
@@ -148,6 +150,7 @@ __all__ = [
     "count_endpoints",
     "database_now",
     "due_campaigns",
+    "ended_statistics",
     "endpoint_by_id",
     "endpoint_by_name",
     "endpoint_keys",

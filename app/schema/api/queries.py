@@ -42,6 +42,7 @@ from app.schema.api.inputs import DeviceOperationFilter, EndpointFilter
 from app.schema.api.observation_rules import ObservationRuleQuery
 from app.schema.api.readings import ReadingQuery
 from app.schema.api.scalars import clamped_int
+from app.schema.api.statistics import StatisticsQuery
 from app.schema.api.types.access import api_token_of
 from app.schema.api.types.change import OperationCount
 from app.schema.api.types.device import (
@@ -66,6 +67,7 @@ from app.security import Role
 )
 class Query(
     DispatchQuery,
+    StatisticsQuery,
     ObservationRuleQuery,
     ReadingQuery,
     FirmwarePackageQuery,

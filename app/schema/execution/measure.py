@@ -63,6 +63,7 @@ STATEMENTS: Final[Mapping[str, int]] = {
     "deviceOperationCount": 4_900,  # at most ten in a request
     "endpointCount": 4_900,
     "dispatchStatus": 2_000,
+    "operationStatistics": 4_900,
     "dispatchPauses": 500,
     "observationRules": 200,
     "apiTokens": 200,

@@ -46,6 +46,7 @@ EVERYTHING: Final = """
     } } }
     operationCounts { status count }
     deviceOperationCount
+    operationStatistics { from to counts { count } wakeToConfirmed { operations p99Ms } buckets { from ended } }
     dispatchPauses(past: true) { reason pausedAt resumedAt }
     dispatchStatus {
       at openCalls heldByLeshan lateLeases logBehind waiting { endpoints operations } pauses { pausedAt }

@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.enums import HOUR, SECOND
 from app.domain.events import Deregistered, Event, Reported, RequestResponse
-from app.models.contacts import MAX_INTERVALS, usual_interval, with_contact
+from app.models.contacts import MAX_INTERVALS, last_contact, usual_interval, with_contact
 from app.models.fields import load_json
 from app.models.ledger.presence import (
     after_contact,
@@ -43,6 +43,21 @@ def visited(*seconds: float, lifetime: int | None = 10**6, rules: Rules = RULES)
         at = START + int(second * SECOND)
         after(updated("d", number, lifetime_seconds=lifetime), endpoint=endpoint, now=at, rules=rules)
     return endpoint
+
+
+# --- the last contact until a time
+
+
+@pytest.mark.parametrize(
+    ("until", "contact"), [(0.999, None), (1, 1), (60, 1), (61, 61), (99.999, 61), (100, 100), (1_000, 100)]
+)
+def test_the_last_contact_until_a_time(until: float, contact: int | None) -> None:
+    found = last_contact(contacts(1, 61, 100), int(until * SECOND))
+    assert found == (None if contact is None else contact * SECOND)
+
+
+def test_a_device_without_contacts_has_no_last_one() -> None:
+    assert last_contact(None, SECOND) is None
 
 
 # --- the usual interval
