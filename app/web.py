@@ -64,6 +64,7 @@ async def api_routes(components: Components) -> AsyncIterator[list[BaseRoute]]:
             defaults=Defaults(settings.leshan_timeout, settings.max_attempts, settings.max_opaque),
             limiter=CallerLimiter(_caller_limits(settings)),
             firmware=firmware,
+            uses_stream=settings.uses_stream,
             allowed_origins=settings.allowed_origins,
         )
         try:

@@ -9,14 +9,17 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from starlette.applications import Starlette
 
 from app.domain.enums import SECOND, Presence
 from app.domain.events import Event
 from app.models import tables
 from app.models.ledger import RenewBridgeLease
 from app.process import Components, Role
+from app.web import api_routes
 from simulator import Behaviour, Kind
 from tests.stories.conftest import Begin
+from tests.support.api import Api
 from tests.support.simulated_world import SimulatedWorld
 from tests.support.waiting import eventually
 
@@ -128,6 +131,15 @@ async def test_no_bridge_listens_after_its_lease_expired(begin: Begin) -> None:
         world.move_clock(-11)
         await world.components.ledger.submit(RenewBridgeLease("one that lives", 10 * SECOND, open_for=0))
         assert not (await world.components.health.checks())["bridge"].ok
+
+
+@pytest.mark.parametrize(("events", "expected"), [("webhook", False), ("stream", True), ("both", True)])
+async def test_clients_can_see_whether_a_bridge_is_expected(begin: Begin, events: str, expected: bool) -> None:
+    async with begin(leshan_events=events) as world, api_routes(world.components) as routes:
+        api = Api.within(Starlette(routes=routes))
+        async with api.http:
+            status = await api.ask("{ dispatchStatus { leshanServer { usesEventStream } } }")
+        assert status["dispatchStatus"]["leshanServer"] == {"usesEventStream": expected}
 
 
 async def test_a_bridge_without_a_stream_is_distinguished(world: SimulatedWorld) -> None:

@@ -30,6 +30,7 @@ class SchemaContext:
         document_policy: which documents are executed, and which may be named by a hash.
         limiter: limits of each caller.
         firmware: where uploaded firmware packages are stored, and the address from which devices download them.
+        uses_stream: whether a bridge is expected to read the Leshan server's event stream.
         allowed_origins: origins of web pages that may access the API, over HTTP (CORS) and WebSocket.
         connection_init_timeout: maximum wait for ``connection_init`` on a WebSocket.
     """
@@ -42,6 +43,7 @@ class SchemaContext:
     document_policy: DocumentPolicy = field(default_factory=DocumentPolicy)
     limiter: CallerLimiter = field(default_factory=CallerLimiter)
     firmware: FirmwareStorage = field(default_factory=FirmwareStorage)
+    uses_stream: bool = True
     allowed_origins: tuple[str, ...] = ()
     connection_init_timeout: timedelta = timedelta(seconds=10)
 

@@ -82,7 +82,15 @@ class DispatchQuery:
         longest = await _operations(context, await longest_waiting(LONGEST))
         out = await leases(server.now)
         behind = context.services.live.behind(await log_position())
-        return status_of(server, await pauses(), await waiting_endpoints(), longest=longest, out=out, behind=behind)
+        return status_of(
+            server,
+            await pauses(),
+            await waiting_endpoints(),
+            longest=longest,
+            out=out,
+            behind=behind,
+            uses_stream=context.services.uses_stream,
+        )
 
     @resolved("Exact number of operations that match a filter. Costly: at most 10 of these fields fit in a request.")
     async def device_operation_count(

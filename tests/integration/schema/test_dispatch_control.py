@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.models.ledger import Sweep
+from app.domain.enums import SECOND
+from app.models.ledger import RenewBridgeLease, Sweep
 from app.models.queries import operation_seqs
 from app.schema.api import dispatch_control
 from app.schema.api.ledger_gateway import submit
@@ -271,6 +272,29 @@ async def test_the_status_reports_what_waits_and_why(world: LedgerWorld, api: Ap
     server = told["leshanServer"]
     assert (server["name"], server["paused"], server["breakerOpenedAt"]) == ("leshan", False, None)
     assert server["dispatcherSeenAt"] is not None
+
+
+BRIDGE = "{ dispatchStatus { leshanServer { usesEventStream bridgeHeldUntil streamOpenSince } } }"
+
+
+async def test_the_status_reports_whether_the_stream_is_open(world: LedgerWorld, api: Api) -> None:
+    ledger = await world.ledger(clock=False)
+
+    async def bridge() -> tuple[bool, bool]:
+        """Return whether a bridge has held the lease, and whether the stream is open."""
+        server = (await api.ask(BRIDGE))["dispatchStatus"]["leshanServer"]
+        assert server["usesEventStream"] is True
+        return server["bridgeHeldUntil"] is not None, server["streamOpenSince"] is not None
+
+    assert await bridge() == (False, False)
+    await ledger.submit(RenewBridgeLease("one", 60 * SECOND))
+    assert await bridge() == (True, False)
+    await ledger.submit(RenewBridgeLease("one", 60 * SECOND, open_for=0))
+    assert await bridge() == (True, True)
+    await ledger.submit(RenewBridgeLease("one", 1, open_for=0))
+    assert await bridge() == (True, False), "the lease has ended without a release"
+    await ledger.submit(RenewBridgeLease("one", 0))
+    assert await bridge() == (False, False)
 
 
 async def test_the_batch_is_stored_and_part_of_the_input(world: LedgerWorld, api: Api) -> None:

@@ -63,13 +63,17 @@ class LeshanServerStatus:
     next_probe_at: DateTime | None = strawberry.field(
         description="Time of the next probe of the server; null if none is due."
     )
+    uses_event_stream: bool = strawberry.field(
+        description="Whether a bridge is expected to read the event stream, by `REVEILLE_LESHAN_EVENTS` of the API "
+        "process. If false, events come by webhook only, and no bridge is missing."
+    )
     bridge_held_until: DateTime | None = strawberry.field(
         description="Time at which the lease of the bridge, which reads the event stream, ends unless it is renewed; "
-        "null if no bridge holds it."
+        "null if no bridge holds it. A time before `DispatchStatus.at`: the bridge stopped without releasing it."
     )
     stream_open_since: DateTime | None = strawberry.field(
-        description="Time since which the event stream is open; null if it is not open, or its bridge does not report "
-        "it."
+        description="Time since which the event stream is open; null if it is not open, its bridge does not report it, "
+        "or no bridge holds the lease."
     )
     paused: bool = strawberry.field(description="Whether dispatching to all devices of the server is paused.")
 
@@ -120,17 +124,20 @@ def pause_of(view: PauseView) -> DispatchPause:
     )
 
 
-def server_status(view: ServerView) -> LeshanServerStatus | None:
+def server_status(view: ServerView, *, uses_stream: bool) -> LeshanServerStatus | None:
     if not view.id:
         return None
+    held = view.bridge_until is not None and view.bridge_until > view.now
+    is_open = held and view.bridge_open_since != NOT_OPEN
     return LeshanServerStatus(
         name=view.name,
         dispatcher_seen_at=time_or_none(view.swept_at),
         breaker_opened_at=time_or_none(view.breaker_opened_at),
         breaker_reason=view.breaker_reason,
         next_probe_at=time_or_none(view.probe_at),
+        uses_event_stream=uses_stream,
         bridge_held_until=time_or_none(view.bridge_until),
-        stream_open_since=None if view.bridge_open_since == NOT_OPEN else time_or_none(view.bridge_open_since),
+        stream_open_since=time_or_none(view.bridge_open_since) if is_open else None,
         paused=view.paused,
     )
 
@@ -143,10 +150,11 @@ def status_of(
     longest: list[DeviceOperation],
     out: Leases,
     behind: int,
+    uses_stream: bool,
 ) -> DispatchStatus:
     return DispatchStatus(
         at=DateTime(server.now),
-        leshan_server=server_status(server),
+        leshan_server=server_status(server, uses_stream=uses_stream),
         pauses=[pause_of(view) for view in paused],
         waiting=[_waiting(each) for each in waiting],
         longest_waiting=longest,
