@@ -59,7 +59,7 @@ export class Live {
 
   async filter(text) {
     this.#store.endpointFilter = text;
-    await this.#guarded(() => this.#loadList());
+    await this.#guarded(() => this.#newList());
   }
 
   async moreEndpoints() {
@@ -105,6 +105,14 @@ export class Live {
     const text = this.#store.endpointFilter.trim();
     const shown = Math.max(ENDPOINTS_PER_PAGE, this.#store.endpointOrder.length);
     return { filter: text ? { nameContains: text } : null, first: first ?? Math.min(shown, MOST_ENDPOINTS) };
+  }
+
+  // Another filter begins at its first page: how many rows the list before it showed says nothing about it.
+  async #newList() {
+    const mark = this.#store.mark();
+    const text = this.#store.endpointFilter;
+    const data = await execute(documents.ENDPOINTS, this.#listVariables(ENDPOINTS_PER_PAGE));
+    if (text === this.#store.endpointFilter) this.#store.setEndpoints(data.endpoints, mark);
   }
 
   async #loadList() {

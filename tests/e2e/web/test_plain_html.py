@@ -6,6 +6,7 @@ device: an operation for an endpoint that never registered stays QUEUED.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -46,6 +47,25 @@ async def test_an_endpoint_is_found_by_name_and_chosen_with_the_keyboard(watched
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", level=2, name=name)).to_be_focused(timeout=BOUND_MS)
     await expect(page.locator("#device-state .badge")).to_have_text("OFFLINE")
+
+
+async def test_another_filter_lists_its_first_page_however_many_rows_are_shown(watched: Watched, api: Api) -> None:
+    many, page = f"many-{uuid4().hex[:8]}", watched.page
+    await asyncio.gather(*(api.ask(PROVISION, name=f"{many}-{number:03}") for number in range(205)))
+    await page.goto(api.url)
+    names = page.get_by_role("searchbox", name="Filter by name")
+    rows = page.locator("#endpoints .endpoint")
+    await names.fill(many)
+    await expect(page.locator("#endpoints-total")).to_have_text("205", timeout=BOUND_MS)
+    for shown in (50, 100, 150, 200):
+        await expect(rows).to_have_count(shown, timeout=BOUND_MS)
+        await page.locator("#endpoints-more").click()
+    await expect(rows).to_have_count(205, timeout=BOUND_MS)
+    await names.fill(f"{many}-007")
+    await expect(rows).to_have_count(1, timeout=BOUND_MS)
+    await expect(rows).to_contain_text(f"{many}-007")
+    await names.fill(many)
+    await expect(rows).to_have_count(50, timeout=BOUND_MS)
 
 
 async def test_graphiql_runs_a_query_and_a_subscription_under_its_policy(watched: Watched, api: Api) -> None:
