@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -33,8 +33,15 @@ class Node:
     environment: Mapping[str, str]
 
     def run(self, *arguments: str, folder: Path = FOLDER) -> subprocess.CompletedProcess[str]:
+        return self._run(["node", *arguments], folder)
+
+    def shell(self, command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+        """Run a command as a user types it."""
+        return self._run(["sh", "-c", command], folder)
+
+    def _run(self, arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["node", *arguments],
+            arguments,
             cwd=folder,
             env=dict(self.environment),
             capture_output=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ SUITES: Final = {
     "graphql-ws": 5,
     "graphql-sse": 5,
     "resuming": 2,
+    "readme": 4,
     "audits": 62,
 }
 """Number of tests by suite; `audits` also has one that checks that there are 61 audits."""
@@ -51,6 +53,13 @@ def test_the_package_that_resumes_subscriptions(node: Node, counts: Counts, subt
     results = node.test(PACKAGE / "test/resuming.test.js")
     counts["@reveille/client"] = passed_of(results, PACKAGE_TESTS)
     report(results, PACKAGE_TESTS, subtests)
+
+
+def test_the_command_of_the_package_s_readme_runs_its_tests(node: Node) -> None:
+    (command,) = re.findall(r"^`(npm .*?)`", (PACKAGE / "README.md").read_text(), re.MULTILINE)
+    done = node.shell(command, folder=PACKAGE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"pass {PACKAGE_TESTS}\n" in done.stdout
 
 
 def test_the_types_of_the_package_fit_its_clients(node: Node) -> None:

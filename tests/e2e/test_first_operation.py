@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from typing import Any, Final
 
 import pytest
 
 from tests.support.api import Api, Subscription, api, live
 from tests.support.processes import ROOT
-from tests.support.waiting import BOUND, eventually
+from tests.support.waiting import eventually
 
 README: Final = (ROOT / "README.md").read_text()
 MUTATION, SUBSCRIPTION, QUERY = re.findall(r"```graphql\n(.*?)```", README, re.DOTALL)
@@ -35,25 +33,6 @@ async def test_the_first_operation_of_the_readme_is_confirmed(reveille_url: str)
     assert endpoint["presence"] in {"ONLINE", "ASLEEP"}
     (operation,) = [edge["node"] for edge in endpoint["operations"]["edges"]]
     assert (operation["status"], operation["waitingFor"]) == ("CONFIRMED", "NOTHING")
-
-
-def test_the_python_client_waits_for_its_operation(reveille_url: str) -> None:
-    done = _create_and_wait("dev-0002", reveille_url)
-    assert done.returncode == 0, done.stdout + done.stderr
-    steps = [line.split()[1] for line in done.stdout.splitlines()[1:]]
-    assert steps == ["QUEUED", "SENDING", "CONFIRMED"]
-
-
-def test_the_python_client_reports_errors(reveille_url: str) -> None:
-    done = _create_and_wait("nobody-of-this-name", reveille_url)
-    assert done.returncode == 1
-    assert done.stderr.startswith("NOT_FOUND: ")
-
-
-def _create_and_wait(endpoint: str, url: str) -> subprocess.CompletedProcess[str]:
-    program = str(ROOT / "frontend-examples" / "python-client" / "create_and_wait.py")
-    arguments = [sys.executable, program, endpoint, "--url", f"{url}/graphql"]
-    return subprocess.run(arguments, capture_output=True, text=True, timeout=BOUND, check=False)
 
 
 async def _more_subscribers(client: Api, before: int) -> bool:
