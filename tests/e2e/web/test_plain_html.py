@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 import pytest
 from playwright.async_api import Page, WebSocketRoute, expect
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
 
 from tests.support.api import Api, write
 from tests.support.browser import BOUND_MS, Watched, provision
+from tests.support.processes import ROOT, Processes
+from tests.support.schema import served
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio]
@@ -209,6 +217,35 @@ async def test_the_page_requests_no_other_host_and_logs_no_errors(watched: Watch
     origin = urlsplit(api.url).netloc
     assert {urlsplit(url).netloc for url in watched.requested} == {origin}
     assert watched.complaints == []
+
+
+ADDRESS: Final = '<meta name="reveille-graphql" content="{}">'
+
+
+def copy_page(folder: Path, changes: Mapping[str, str]) -> None:
+    """Copy the page, and replace these parts of its ``index.html``."""
+    shutil.copytree(ROOT / "frontend-examples" / "plain-html", folder)
+    text = (folder / "index.html").read_text()
+    for before, after in changes.items():
+        assert text.count(before) == 1
+        text = text.replace(before, after)
+    (folder / "index.html").write_text(text)
+
+
+async def test_a_copy_of_the_page_works_at_another_origin_and_path(
+    watched: Watched, own_processes: Processes, tmp_path: Path
+) -> None:
+    app = Starlette(routes=[Mount("/copy", StaticFiles(directory=tmp_path / "copy", html=True, check_dir=False))])
+    async with served(app) as origin:
+        url = own_processes.start("serve", allowed_origins=f"http://{origin}").url
+        host = urlsplit(url).netloc
+        address = {ADDRESS.format("../graphql"): ADDRESS.format(f"{url}/graphql")}
+        policy = {"connect-src 'self'": f"connect-src http://{host} ws://{host}"}
+        copy_page(tmp_path / "copy", address | policy)
+        await watched.page.goto(f"http://{origin}/copy/")
+        await expect(watched.page.locator("#link-text")).to_have_text("Live")
+        await expect(watched.page.locator("#endpoints .endpoint").first).to_be_visible()
+        assert watched.complaints == []
 
 
 @pytest.mark.parametrize("width", [380, 1000, 1400])
