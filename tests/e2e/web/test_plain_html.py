@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
+from uuid import uuid4
 
 import pytest
 from playwright.async_api import Page, WebSocketRoute, expect
@@ -21,7 +22,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from tests.support.api import Api, write
-from tests.support.browser import BOUND_MS, Watched, provision
+from tests.support.browser import BOUND_MS, PROVISION, Watched, provision
 from tests.support.processes import ROOT, Processes
 from tests.support.schema import served
 from tests.support.waiting import eventually
@@ -60,7 +61,7 @@ async def test_an_endpoint_is_found_by_name_and_chosen_with_the_keyboard(watched
 async def test_another_filter_lists_its_first_page_however_many_rows_are_shown(watched: Watched, api: Api) -> None:
     many, page = f"many-{uuid4().hex[:8]}", watched.page
     await asyncio.gather(*(api.ask(PROVISION, name=f"{many}-{number:03}") for number in range(205)))
-    await page.goto(api.url)
+    await page.goto(f"{api.url}/plain-html/")
     names = page.get_by_role("searchbox", name="Filter by name")
     rows = page.locator("#endpoints .endpoint")
     await names.fill(many)
