@@ -27,6 +27,8 @@ from app.models.fleet_tables import CampaignChange as CampaignChange  # noqa: PL
 from app.models.fleet_tables import CampaignTarget as CampaignTarget  # noqa: PLC0414
 from app.models.fleet_tables import FirmwarePackage as FirmwarePackage  # noqa: PLC0414
 from app.models.fleet_tables import FirmwareUpdate as FirmwareUpdate  # noqa: PLC0414
+from app.models.receipt_tables import EarlyResponse as EarlyResponse  # noqa: PLC0414
+from app.models.receipt_tables import WebhookDelivery as WebhookDelivery  # noqa: PLC0414
 from app.models.rule_tables import Observation as Observation  # noqa: PLC0414
 from app.models.rule_tables import ObservationRule as ObservationRule  # noqa: PLC0414
 from app.models.table_fields import InstantField, JsonField
@@ -374,27 +376,3 @@ class ObjectModelRow(Model):
     class Meta:
         table = "object_model"
         unique_together = (("server", "object_id", "version"),)
-
-
-class WebhookDelivery(Model):
-    """The id of a webhook delivery whose effect is stored, retained for 24 hours so that a redelivery changes
-    nothing."""
-
-    id = fields.CharField(max_length=255, primary_key=True)
-    at: fields.Field[int] = InstantField()
-
-    class Meta:
-        table = "webhook_delivery"
-
-
-class EarlyResponse(Model):
-    """The response to a delayed request that arrived before the ledger committed the delay; retained for 10 minutes, to
-    be found then."""
-
-    request_id = fields.CharField(max_length=64, primary_key=True)
-    endpoint = fields.CharField(max_length=255)
-    outcome = JsonField()
-    at: fields.Field[int] = InstantField()
-
-    class Meta:
-        table = "early_response"
