@@ -248,6 +248,12 @@ INVARIANTS: Final = (
     ),
     Invariant(
         7,
+        "its presence was to be checked long ago",
+        "SELECT name AS who FROM endpoint WHERE presence_due_at < $1",
+        given=("overdue",),
+    ),
+    Invariant(
+        7,
         "whether it is overdue was to be checked long ago",
         "SELECT name AS who FROM endpoint WHERE overdue_check_at < $1",
         given=("overdue",),

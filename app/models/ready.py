@@ -19,7 +19,7 @@ from app.models.queries.access import fetch
 _READY: Final = """
     SELECT 1 AS ready FROM endpoint
     WHERE server_id = {server} AND silent IN (FALSE, TRUE) AND ready_at IS NOT NULL AND ready_at <= {now}
-      AND awake_until > {now} AND NOT paused AND NOT EXISTS ({server_pause})
+      AND ready_until > {now} AND NOT paused AND NOT EXISTS ({server_pause})
     LIMIT 1
 """
 _UNWANTED: Final = """

@@ -84,8 +84,10 @@ class LeshanServer(Model):
 
 class Endpoint(Model):
     """A device by its LwM2M endpoint client name: presence, registration, lease, and the facts that delay its next
-    call. A name is unique among those that are not deleted. ``overdue_check_at`` is when it can be overdue at the
-    earliest, ``seen_hour`` the hour of ``last_seen_at`` (since the epoch), ``update_id`` its open firmware update."""
+    call. A name is unique among those that are not deleted. ``presence_check_at`` and ``overdue_check_at`` are when the
+    clock can change its presence, and make it overdue, at the earliest. The database computes ``presence_due_at``,
+    which the sweep reads, and ``ready_until``: the end of the window if ``ready_at`` is set. ``seen_hour`` is the hour
+    of ``last_seen_at`` (since the epoch), ``update_id`` its open firmware update."""
 
     id = fields.BigIntField(primary_key=True, generated=False)
     server: fields.ForeignKeyRelation[LeshanServer] = fields.ForeignKeyField(
@@ -102,6 +104,9 @@ class Endpoint(Model):
     awake_window_seconds = fields.IntField(null=True)
     wake_seq = fields.BigIntField(default=0)
     listed_at: fields.Field[int | None] = InstantField(null=True)
+    presence_check_at: fields.Field[int | None] = InstantField(null=True)
+    presence_due_at: fields.Field[int | None] = InstantField(null=True)
+    ready_until: fields.Field[int | None] = InstantField(null=True)
     overdue_check_at: fields.Field[int | None] = InstantField(null=True)
     overdue = fields.BooleanField(default=False)
     seen_hour = fields.IntField(null=True)

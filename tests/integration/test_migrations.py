@@ -4,6 +4,7 @@ start."""
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -71,7 +72,7 @@ async def columns_of(store: Store, table: str) -> dict[str, tuple[str, bool]]:
         )
         rows = await store.fetch(sql, table)
         return {row["name"]: (row["type"].upper(), row["nullable"]) for row in rows}
-    rows = await store.fetch("SELECT name, type, [notnull] = 0 AS nullable FROM pragma_table_info($1)", table)
+    rows = await store.fetch("SELECT name, type, [notnull] = 0 AS nullable FROM pragma_table_xinfo($1)", table)
     return {row["name"]: (row["type"].upper(), bool(row["nullable"])) for row in rows}
 
 
@@ -120,6 +121,24 @@ async def test_the_ledgers_rows_name_columns_that_exist(store: Store) -> None:
         ("operation", OPERATION_COLUMNS),
     ):
         assert set(columns) <= (await columns_of(store, table)).keys()
+
+
+MOVED_BY_MOST_MESSAGES: Final = (
+    *("leshan_last_update", "last_update_at", "contacts", "last_seen_at"),
+    *("lifetime_ends_at", "awake_until", "wake_seq"),
+)
+
+
+async def test_no_index_has_a_column_that_most_messages_change(store: Store) -> None:
+    """PostgreSQL would write an entry to every index of the table for each message."""
+    if store.postgres:
+        sql = "SELECT indexdef AS definition FROM pg_indexes WHERE tablename = 'endpoint'"
+    else:
+        sql = "SELECT sql AS definition FROM sqlite_master WHERE tbl_name = 'endpoint' AND type = 'index'"
+    definitions = [row["definition"] for row in await store.fetch(sql)]
+    assert len(definitions) > 10
+    for definition in definitions:
+        assert not {*MOVED_BY_MOST_MESSAGES} & {*re.findall(r"\w+", definition or "")}, definition
 
 
 SERVER: Final = "INSERT INTO leshan_server (id, name) VALUES (1, 'leshan')"
@@ -388,6 +407,38 @@ async def test_endpoints_are_found_by_object_and_last_contact_after_upgrade(empt
     assert [tuple(row) for row in objects] == [(1, 3, "d"), (1, 5, "d")]
     assert operation["endpoint_id"] == 1
     assert await violations(empty_database_url, now=1) == []
+
+
+WINDOW_OPEN: Final = (
+    "UPDATE endpoint SET presence = 'ONLINE', awake_until = 9, lifetime_ends_at = 20, ready_at = 4",
+    ENDPOINT.replace("(1, 1, 'd'", "(7, 1, 'never seen'"),
+)
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+async def test_the_ends_of_presence_are_known_after_upgrade(empty_database_url: str, interrupted: bool) -> None:
+    """Revision 15: the database computes them from the rows of earlier versions. An interrupted migration of SQLite,
+    which runs outside of a transaction, is continued."""
+    await to_revision(14, empty_database_url)
+    store = open_store(empty_database_url, unsafe=True)
+    await store.open()
+    for sql in (*WRITTEN_BY_THE_FIRST, *WINDOW_OPEN):
+        await store.execute(sql)
+    if interrupted:
+        await store.execute("ALTER TABLE endpoint ADD COLUMN presence_check_at BIGINT")
+    await migrate(empty_database_url)
+    ends = "SELECT presence_due_at, ready_until FROM endpoint ORDER BY id"
+    assert [tuple(row) for row in await store.fetch(ends)] == [(9, 9), (None, None)]
+    for change, expected in (
+        ("awake_until = 30, presence_check_at = 9", (9, 30)),
+        ("presence_check_at = NULL", (20, 30)),
+        ("presence = 'ASLEEP', awake_until = NULL, ready_at = NULL", (20, None)),
+        ("lifetime_ends_at = NULL", (None, None)),
+        ("presence_check_at = 9, presence = 'OFFLINE'", (None, None)),
+    ):
+        await store.execute(f"UPDATE endpoint SET {change} WHERE id = 1")  # noqa: S608 - a text of ours
+        assert tuple((await store.fetch(ends))[0]) == expected, change
+    await store.close()
 
 
 async def test_an_interrupted_migration_of_the_ninth_revision_is_continued(empty_database_url: str) -> None:

@@ -60,12 +60,12 @@ _LOADED: Final = f"""
 _READY: Final = f"""
     SELECT 'READY', e.id, {_NEXT.format(column="seq")}, e.awake_until, '', e.silent
     FROM endpoint e
-    WHERE e.server_id = $1 AND {{silent}} AND e.ready_at IS NOT NULL AND e.ready_at <= $3 AND e.awake_until > $3
+    WHERE e.server_id = $1 AND {{silent}} AND e.ready_at IS NOT NULL AND e.ready_at <= $3 AND e.ready_until > $3
       AND NOT e.paused AND {_NOT_PAUSED} AND NOT ({{loaded}})
       AND (e.awake_until - $3 >= {START_MARGIN}
            OR e.awake_until - $3 >= {{window}} / {MARGIN_PARTS}
            OR e.awake_until - $3 >= ({_NEXT.format(column="timeout_seconds")}) * {SECOND})
-    ORDER BY e.awake_until LIMIT {{most}}
+    ORDER BY e.ready_until LIMIT {{most}}
 """
 """Endpoints that the group has not loaded, by the end of their window. The remaining window is filtered here and not
 afterwards: a thousand windows that are nearly over would hide all other endpoints. Heads are looked up after the

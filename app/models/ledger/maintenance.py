@@ -45,10 +45,7 @@ _LOST: Final = """
     SELECT id, lease_operation FROM endpoint
     WHERE server_id = $3 AND lease_operation IS NOT NULL AND lease_until <= $1 LIMIT $2
 """
-_WINDOWS: Final = "SELECT id FROM endpoint WHERE server_id = $3 AND presence = 'ONLINE' AND awake_until <= $1 LIMIT $2"
-_LIFETIMES: Final = """
-    SELECT id FROM endpoint WHERE server_id = $3 AND presence <> 'OFFLINE' AND lifetime_ends_at <= $1 LIMIT $2
-"""
+_PRESENCES: Final = "SELECT id FROM endpoint WHERE server_id = $3 AND presence_due_at <= $1 LIMIT $2"
 _DEREGISTERED: Final = """
     SELECT id FROM endpoint WHERE server_id = $3 AND announce_at IS NOT NULL AND announce_at <= $1 LIMIT $2
 """
@@ -71,8 +68,7 @@ class Sweep(Command[bool]):
     phase: ClassVar[Phase] = Phase.MAINTENANCE
     expired: list[int] = field(default_factory=list)
     lost: list[tuple[int, int]] = field(default_factory=list)
-    windows: list[int] = field(default_factory=list)
-    lifetimes: list[int] = field(default_factory=list)
+    presences: list[int] = field(default_factory=list)
     deregistered: list[int] = field(default_factory=list)
     overdue: list[int] = field(default_factory=list)
     of_deleted: list[int] = field(default_factory=list)
@@ -81,14 +77,13 @@ class Sweep(Command[bool]):
         fetch, now, server = group.store.fetch, group.now, group.server.id
         self.expired = [row["seq"] for row in await fetch(_EXPIRED, now, PIECE)]
         self.lost = [(row["id"], row["lease_operation"]) for row in await fetch(_LOST, now, PIECE, server)]
-        self.windows = [row["id"] for row in await fetch(_WINDOWS, now, PIECE, server)]
-        self.lifetimes = [row["id"] for row in await fetch(_LIFETIMES, now, PIECE, server)]
+        self.presences = [row["id"] for row in await fetch(_PRESENCES, now, PIECE, server)]
         self.deregistered = [row["id"] for row in await fetch(_DEREGISTERED, now, PIECE, server)]
         self.overdue = [row["id"] for row in await fetch(_OVERDUE, now, PIECE, server)]
         self.of_deleted = [row["seq"] for row in await fetch(_OF_DELETED, PIECE, server)]
         await group.load_operations({*self.expired, *self.of_deleted, *(seq for _, seq in self.lost)})
         owners = {operation.endpoint_id for operation in group.operations.values()}
-        await group.load_endpoints(owners.union(self.windows, self.lifetimes, self.deregistered, self.overdue))
+        await group.load_endpoints(owners.union(self.presences, self.deregistered, self.overdue))
         await group.load_held()
         self.lost = [
             (id_, seq)
@@ -107,19 +102,19 @@ class Sweep(Command[bool]):
         for id_, seq in self.lost:
             with isolated(group, "lost lease", endpoint=id_, operation=seq):
                 self._lose(group, id_, seq)
-        for id_ in self.lifetimes:
-            with isolated(group, "lifetime", endpoint=id_, operation=group.endpoints[id_].lease_operation):
-                _end_lifetime(group, id_)
-        for id_ in self.windows:
+        for id_ in self.presences:
             endpoint = group.endpoints[id_]
-            if endpoint.presence is Presence.ONLINE and (endpoint.awake_until or 0) <= group.now:
+            if (endpoint.lifetime_ends_at or presence.NO_END) <= group.now:
+                with isolated(group, "lifetime", endpoint=id_, operation=endpoint.lease_operation):
+                    _end_lifetime(group, id_)
+            elif endpoint.presence is Presence.ONLINE and (endpoint.awake_until or 0) <= group.now:
                 presence.fall_asleep(endpoint)
         for id_ in self.deregistered:
             group.publish_presence(group.endpoints[id_])
         for id_ in self.overdue:
             presence.check_contact(group.endpoints[id_], group.now)
         cancel_of_deleted(group, self.of_deleted)
-        found = (self.expired, self.lost, self.windows, self.lifetimes, self.overdue, self.of_deleted)
+        found = (self.expired, self.lost, self.presences, self.overdue, self.of_deleted)
         return any(len(rows) == PIECE for rows in found)
 
     def _lose(self, group: Group, endpoint_id: int, seq: int) -> None:

@@ -118,6 +118,16 @@ def check_contact(endpoint: EndpointRow, now: Instant) -> None:
     endpoint.overdue_check_at = None if endpoint.overdue else due
 
 
+def next_check(endpoint: EndpointRow, now: Instant) -> Instant | None:
+    """Return the endpoint's next ``presence_check_at``: when its window or its lifetime ends, or before. An end that
+    moves to a later time leaves it as it is until it has come, so that not every message changes an index."""
+    if endpoint.presence is Presence.OFFLINE:
+        return None
+    end = min(endpoint.awake_until or NO_END, endpoint.lifetime_ends_at or NO_END)
+    check_at = endpoint.presence_check_at
+    return end if check_at is None or check_at <= now or end < check_at else check_at
+
+
 def overdue_from(endpoint: EndpointRow) -> Instant | None:
     """Return when the endpoint is overdue if it sends nothing more: after :data:`MISSED_CONTACTS` usual intervals, or
     at the end of its registration's lifetime. None if neither is known."""

@@ -78,6 +78,7 @@ class EndpointRow:
     server_id: int
     name: str
     listed_at: Instant | None = None
+    presence_check_at: Instant | None = None
     overdue_check_at: Instant | None = None
     overdue: bool = False
     seen_hour: int | None = None

@@ -18,6 +18,7 @@ from app.models.endpoint_index import object_ids, tags_of
 from app.models.ledger.counters import CounterRow
 from app.models.ledger.group import Group, Values
 from app.models.ledger.observations import end_observing
+from app.models.ledger.presence import next_check
 from app.models.ledger.queues import next_of, read_queues
 from app.models.ledger.readiness import callable_at, ready_at
 from app.models.ledger.readings import latest
@@ -177,6 +178,7 @@ async def flush(group: Group) -> None:
     await walk_queues(group)
     for endpoint in group.endpoints.values():
         endpoint.ready_at = next_ready_at(group, endpoint)
+        endpoint.presence_check_at = next_check(endpoint, group.now)
         if endpoint.rules_seq < group.server.rules_seq:
             group.rules_due.add(endpoint.id)
         if not group.woken and callable_at(endpoint.ready_at, endpoint.awake_until, group.now):

@@ -37,8 +37,8 @@ _SINCE: Final = """
     ) AS created_at
     FROM endpoint e
     WHERE e.server_id = $1 AND e.silent = {silent} AND e.ready_at IS NOT NULL AND e.ready_at <= $2
-      AND e.awake_until > $2
-    ORDER BY e.awake_until LIMIT {most}
+      AND e.ready_until > $2
+    ORDER BY e.ready_until LIMIT {most}
 """
 READY: Final = f"""
     SELECT count(*), min(CASE WHEN silent = TRUE THEN NULL

@@ -87,7 +87,21 @@ async def test_a_late_check_of_contacts_is_reported(world: LedgerWorld) -> None:
     assert await violations(world.url, now=world.now, pause=no_pause) == []
     world.pass_(2)
     late = await violations(world.url, now=world.now, pause=no_pause)
-    assert late == ["invariant 7: d: whether it is overdue was to be checked long ago"]
+    assert sorted(late) == [
+        "invariant 7: d: its presence was to be checked long ago",
+        "invariant 7: d: whether it is overdue was to be checked long ago",
+    ]
+    await world.sweep()
+    assert await violations(world.url, now=world.now, pause=no_pause) == []
+
+
+async def test_a_late_end_of_a_window_is_reported(world: LedgerWorld) -> None:
+    await world.ingest(registered("d"))
+    world.pass_(99)
+    assert await violations(world.url, now=world.now, pause=no_pause) == []
+    world.pass_(2)
+    late = await violations(world.url, now=world.now, pause=no_pause)
+    assert late == ["invariant 7: d: its presence was to be checked long ago"]
     await world.sweep()
     assert await violations(world.url, now=world.now, pause=no_pause) == []
 

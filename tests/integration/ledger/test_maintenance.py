@@ -99,6 +99,40 @@ async def test_an_ended_window_makes_the_device_asleep(world: LedgerWorld) -> No
     assert await world.presence_changes("d") == ["ONLINE", "ASLEEP"]
 
 
+async def test_an_end_that_moves_is_checked_at_its_first_time(world: LedgerWorld) -> None:
+    """Most messages leave ``presence_due_at``, which has an index, as it is."""
+    await world.ingest(registered("d"))
+    due = (await world.endpoint("d"))["presence_due_at"]
+    assert due == world.now + 90 * SECOND
+    world.pass_(60)
+    await world.ingest(updated("d", 2))
+    assert (await world.endpoint("d"))["presence_due_at"] == due
+    world.pass_(30)
+    await world.sweep()
+    assert await world.presence("d") == "ONLINE"
+    assert (await world.endpoint("d"))["presence_due_at"] == due + 60 * SECOND
+    world.pass_(60)
+    await world.sweep()
+    assert await world.presence("d") == "ASLEEP"
+
+
+async def test_an_end_that_comes_earlier_is_checked_then(world: LedgerWorld) -> None:
+    await world.ingest(registered("d", queue_mode=False, lifetime_seconds=1_000))
+    await world.ingest(updated("d", 2, queue_mode=False, lifetime_seconds=60))
+    world.pass_(60)
+    await world.sweep()
+    assert await world.presence("d") == "OFFLINE"
+    assert (await world.endpoint("d"))["presence_due_at"] is None
+
+
+async def test_a_window_that_an_earlier_version_wrote_ends_by_time(world: LedgerWorld) -> None:
+    await world.ingest(registered("d", queue_mode=False, lifetime_seconds=1_000))
+    await world.reader.execute("UPDATE endpoint SET queue_mode = TRUE, awake_until = $1", world.now + 90 * SECOND)
+    world.pass_(90)
+    await world.sweep()
+    assert await world.presence("d") == "ASLEEP"
+
+
 async def test_an_expired_lifetime_makes_the_device_offline_until_an_update(world: LedgerWorld) -> None:
     await world.ingest(registered("d", lifetime_seconds=100))
     world.pass_(100)

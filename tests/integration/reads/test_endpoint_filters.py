@@ -103,7 +103,7 @@ TAGS = {"ix_endpoint_tag_name", "endpoint_tag_pkey", "endpoint_pkey"}
 OBJECTS = {"ix_endpoint_object_name", "endpoint_object_pkey", "endpoint_pkey"}
 BROUGHT: dict[str, set[str]] = {
     "name_contains": BY_NAME,
-    "presences": {"ix_endpoint_presence", "ix_endpoint_window", "ix_endpoint_lifetime", *BY_NAME},
+    "presences": {"ix_endpoint_presence", *BY_NAME},
     "names": BY_NAME,
     "tags": TAGS,
     "object_id": OBJECTS,

@@ -7,7 +7,7 @@ import pytest
 from app.dispatcher.verdict import judge
 from app.domain.enums import SECOND, Presence
 from app.domain.events import Deregistered, Event, Reported, RequestResponse, Updated
-from app.models.ledger.presence import NO_END, apply, go_offline, open_window
+from app.models.ledger.presence import NO_END, apply, go_offline, next_check, open_window
 from app.models.ledger.rows import EndpointRow
 from app.models.ledger.rules import Rules
 from tests.support.ledger import (
@@ -372,3 +372,28 @@ def test_texts_longer_than_their_columns_are_truncated() -> None:
         16,
         255,
     )
+
+
+# --- when to check
+
+
+def test_the_check_is_due_at_the_first_end() -> None:
+    assert next_check(after(registered("d", lifetime_seconds=300)), START) == START + WINDOW
+    assert next_check(after(registered("d", lifetime_seconds=60)), START) == START + 60 * SECOND
+    assert next_check(device(), START) is None
+
+
+def test_a_later_end_leaves_the_check_until_it_has_come() -> None:
+    endpoint = after(registered("d"))
+    endpoint.presence_check_at = check_at = next_check(endpoint, START)
+    assert check_at is not None
+    after(updated("d", 2), endpoint=endpoint, now=START + 60 * SECOND)
+    assert next_check(endpoint, check_at - 1) == check_at
+    assert next_check(endpoint, check_at) == endpoint.awake_until == check_at + 60 * SECOND
+
+
+def test_an_earlier_end_replaces_the_check() -> None:
+    endpoint = after(registered("d", queue_mode=False, lifetime_seconds=1_000))
+    endpoint.presence_check_at = next_check(endpoint, START)
+    after(updated("d", 2, queue_mode=False, lifetime_seconds=60), endpoint=endpoint)
+    assert next_check(endpoint, START) == START + 60 * SECOND
