@@ -30,6 +30,7 @@ async def upgrade(db: BaseDBAsyncClient) -> str:
         CREATE INDEX ix_endpoint_ready ON endpoint (server_id, silent, ready_until) WHERE ready_at IS NOT NULL;
         CREATE INDEX IF NOT EXISTS ix_endpoint_presence_due ON endpoint (server_id, presence_due_at)
             WHERE presence_due_at IS NOT NULL;
+        ANALYZE endpoint;
     """
 
 
