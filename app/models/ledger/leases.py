@@ -129,12 +129,12 @@ def give_up_held(group: Group, endpoint: EndpointRow, kind: OutcomeKind, detail:
 
 def drop_held(group: Group, endpoint: EndpointRow, detail: str) -> None:
     """End a delayed request because the registration under which Leshan held it is over and no wake was received since.
-    It was never sent, unless the wake, the response and the events about them were missed. For non-repeatable
-    operations that possibility makes the outcome DELAYED_LOST."""
+    It was never sent (DELAYED_DROPPED), unless the wake, the response and the events about them were missed: that
+    possibility makes the outcome DELAYED_LOST."""
     if endpoint.lease_operation is None or endpoint.call_open:
         return
     operation = group.operations[endpoint.lease_operation]
-    sure = operation.repeatable or received_all_since(group, operation.last_attempt_at or 0)
+    sure = received_all_since(group, operation.last_attempt_at or 0)
     kind = OutcomeKind.DELAYED_DROPPED if sure else OutcomeKind.DELAYED_LOST
     give_up_held(group, endpoint, kind, detail if sure else f"{detail}, and events may have been missed before")
 

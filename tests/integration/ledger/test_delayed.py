@@ -214,9 +214,7 @@ async def test_with_an_uninterrupted_stream_it_was_dropped_unsent(world: LedgerW
 
 
 @pytest.mark.parametrize("how", ["replaced", "gone"])
-async def test_with_an_interrupted_stream_a_non_repeatable_one_is_perhaps(
-    world: LedgerWorld, make: Make, how: str
-) -> None:
+async def test_with_an_interrupted_stream_it_is_perhaps(world: LedgerWorld, make: Make, how: str) -> None:
     """The wake and the response may be among the missed events; the list has not been read yet."""
     await listen(world, 10)
     seq = await hold(world, make())
@@ -224,8 +222,22 @@ async def test_with_an_interrupted_stream_a_non_repeatable_one_is_perhaps(
     await listen(world, 1)
     await world.ingest(registered("d", "r2") if how == "replaced" else deregistered("d"))
     row = await world.operation(seq)
-    expected = ("QUEUED", "RELEASED") if row["repeatable"] else ("FAILED", "OUTCOME_UNKNOWN")
-    assert (row["status"], row["reason"]) == expected
+    expected = ("QUEUED", "NO_ANSWER", 1) if row["repeatable"] else ("FAILED", "OUTCOME_UNKNOWN", 1)
+    assert (row["status"], row["reason"], row["attempts"]) == expected
+    assert row["delivery"] == "MAY_HAVE_REACHED"
+
+
+async def test_an_observation_sent_before_the_stream_was_lost_is_never_reported_as_unsent(world: LedgerWorld) -> None:
+    """The device wakes, Leshan sends the request and restarts, and the frozen bridge loses the events of the wake. It
+    opens the stream again, and the device registers before the list is read. Then the operation is canceled."""
+    await listen(world, 10)
+    seq = await hold(world, new("d", OperationKind.OBSERVE, "/3303/0/5700"))
+    world.pass_(5)
+    await listen(world, 1)
+    await world.ingest(registered("d", "r2"))
+    await unwanted_by(world, seq, "cancel")
+    row = await world.operation(seq)
+    assert (row["status"], row["reason"], row["delivery"]) == ("CANCELED", "CANCELED_BY_USER", "MAY_HAVE_REACHED")
 
 
 async def test_with_an_event_source_an_expired_lifetime_needs_leshans_event(world: LedgerWorld, make: Make) -> None:
