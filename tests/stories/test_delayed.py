@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from app.ingest.event_ingestor import EventIngestor
+from app.ingest.reconciler import Reconciler
 from app.models import tables
 from app.models.ledger import Cancel, Conflict
 from simulator import Behaviour, Kind
@@ -176,6 +177,33 @@ async def test_a_wake_that_was_missed_with_its_response(world: SimulatedWorld) -
     world.simulator.behave_well()
     await world.becomes(op, "FAILED", "OUTCOME_UNKNOWN")
     assert (await world.operation(op)).detail == "events were missed while Leshan held the request"
+
+
+@KINDS
+async def test_a_registration_after_missed_events_proves_nothing(
+    world: SimulatedWorld, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stream was down while the device woke and received the request. The registration that follows is received
+    before the list of registrations has been read."""
+    op = await delayed(world, kind)
+    run, listed = Reconciler.run, asyncio.Event()
+
+    async def read_late(reconciler: Reconciler) -> None:
+        await listed.wait()
+        await run(reconciler)
+
+    monkeypatch.setattr(Reconciler, "run", read_late)
+    world.simulator.server_behaves(Behaviour(kind=Kind.HTTP, status=503, method="GET"))
+    world.simulator.events.close()
+    world.simulator.wake("dev")
+    await eventually(lambda: world.simulator.device("dev").counters["handedOver"] == 1, "the device had it")
+    world.simulator.behave_well()
+    await eventually(lambda: world.simulator.events.listeners == 1, "the stream is open again")
+    world.simulator.register("dev")
+    ends = ["QUEUED NO_ANSWER", "SENDING", "CONFIRMED"] if kind == "WRITE" else ["FAILED OUTCOME_UNKNOWN"]
+    await world.becomes(op, *ends[-1].split())
+    assert await world.transitions(op) == ["QUEUED", "SENDING", "SENDING DELAYED_BY_LESHAN", *ends]
+    listed.set()
 
 
 async def held(world: SimulatedWorld, kind: str = "WRITE", **more: Any) -> Op:

@@ -227,7 +227,7 @@ async def test_with_an_interrupted_stream_it_is_perhaps(world: LedgerWorld, make
     assert row["delivery"] == "MAY_HAVE_REACHED"
 
 
-async def test_an_observation_sent_before_the_stream_was_lost_is_never_reported_as_unsent(world: LedgerWorld) -> None:
+async def test_a_request_sent_before_events_were_lost_is_never_called_unsent(world: LedgerWorld) -> None:
     """The device wakes, Leshan sends the request and restarts, and the frozen bridge loses the events of the wake. It
     opens the stream again, and the device registers before the list is read. Then the operation is canceled."""
     await listen(world, 10)
