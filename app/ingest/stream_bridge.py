@@ -11,8 +11,8 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import Iterable
-from typing import Any, Final, Never, TypeAlias
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Final, TypeAlias
 
 import structlog
 
@@ -38,7 +38,7 @@ WAITING_EVENTS: Final = 50_000
 """Maximum number of events that wait for the database; when more arrive, the stream is closed and the next
 reconciliation recovers them."""
 
-Events: TypeAlias = BoundedQueue[tuple[LeshanEvent, str | None], Never]
+Events: TypeAlias = BoundedQueue[tuple[LeshanEvent, str | None], StreamLost]
 """Events of one connection, each with the stream's position after it if the server replays events."""
 
 
@@ -136,7 +136,6 @@ class Bridge:
         await self._watch.look()
         info = self._client.info
         events: Events = BoundedQueue(WAITING_EVENTS)
-        beside: list[asyncio.Task[None]] = []
         cursor = Cursor(await stream_position(self._ledger.server_id) if info.event_replay else None)
         stream = event_stream(
             self._client.cold,
@@ -145,21 +144,37 @@ class Bridge:
             notifications_wake=self._notifications_wake,
             on_broken=BROKEN_EVENTS.labels("stream").inc,
         )
+        beside: list[asyncio.Task[None]] = []
         try:
-            async for item in stream:
-                if isinstance(item, Opened):
-                    self._note_open(is_open=True)
-                    # before the first event is ingested: its effect on a request that Leshan has held since before
-                    # depends on the time since which the stream is open
-                    if not await self._hold():
-                        raise StreamLost("it is not on record that the stream is open")
-                    log.info("event_stream_open")
-                    beside += [asyncio.create_task(self._forward(events)), asyncio.create_task(self._keep_reconciled())]
-                elif not events.put((item, cursor.id if info.event_replay else None)):
-                    raise StreamLost("the database is too slow for this many events")
+            async with self._forwarding(events):
+                async for item in stream:
+                    if isinstance(item, Opened):
+                        self._note_open(is_open=True)
+                        # before the first event is ingested: its effect on a request that Leshan has held since before
+                        # depends on the time since which the stream is open
+                        if not await self._hold():
+                            raise StreamLost("it is not on record that the stream is open")
+                        log.info("event_stream_open")
+                        beside.append(asyncio.create_task(self._keep_reconciled()))
+                    elif not events.put((item, cursor.id if info.event_replay else None)):
+                        raise StreamLost("the database is too slow for this many events")
         finally:
             await _end(beside)
             await stream.aclose()  # it is still open if this task was canceled between two events
+
+    @contextlib.asynccontextmanager
+    async def _forwarding(self, events: Events) -> AsyncIterator[None]:
+        """Ingest the events that the block reads. When the stream is lost, the last of them are ingested first: a stock
+        server does not send them again."""
+        task = asyncio.create_task(self._forward(events))
+        try:
+            yield
+        except StreamLost as lost:
+            events.end(lost)
+            await task
+            raise
+        finally:
+            await _end([task])
 
     async def _keep_reconciled(self) -> None:
         await self._reconciler.run()
@@ -169,8 +184,7 @@ class Bridge:
                 await self._reconciler.run()
 
     async def _forward(self, events: Events) -> None:
-        while True:
-            batch = await events.take_many(BATCH)
+        while batch := await events.take_many(BATCH):
             position = StreamPosition(batch[-1][1] or f"{MADE_UP}{uuid.uuid4()}", self._holder)
             await self._ingestor.ingest_with_retry([event for event, _ in batch], source="stream", position=position)
 

@@ -12,7 +12,9 @@ import pytest
 from starlette.applications import Starlette
 
 from app.domain.enums import SECOND, Presence
-from app.domain.events import Event
+from app.domain.events import Event, LeshanEvent
+from app.ingest import stream_bridge
+from app.leshan.event_stream import Opened, event_stream
 from app.models import tables
 from app.models.ledger import RenewBridgeLease
 from app.process import Components, Role
@@ -65,6 +67,39 @@ async def test_a_missed_wake_is_found_when_the_stream_reconnects(world: Simulate
             await world.swept()
         assert await world.transitions(op) == ["QUEUED"]
     await world.confirmed(op)
+
+
+async def test_events_received_before_the_stream_was_lost_are_ingested(
+    world: SimulatedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bridge was frozen or the database slow: the stream has ended before its last events are committed. Leshan
+    reports the response to a request that it held only once."""
+    ended = asyncio.Event()
+
+    async def one_stream(*arguments: Any, **more: Any) -> AsyncIterator[Opened | LeshanEvent]:
+        try:
+            async for item in event_stream(*arguments, **more):
+                yield item
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(stream_bridge, "event_stream", one_stream)
+    async with stream_down(world):
+        pass
+    await eventually(lambda: listening(world.components), "the stream is open again")
+    await world.wake()
+    world.simulator.behave("dev", Behaviour(kind=Kind.DELAYED, times=1))
+    op = await world.create("EXECUTE", "/3442/0/0")
+    await world.becomes(op, "SENDING", "DELAYED_BY_LESHAN")
+    with refused(world, "no endpoint") as together:
+        world.simulator.wake("dev")
+        await eventually(lambda: world.simulator.events.counters["REQUEST_RESPONSE"] == 1, "the device responded")
+        ended.clear()
+        world.simulator.restart()
+        await ended.wait()
+        together.set()
+        await world.confirmed(op)
+    await eventually(lambda: world.simulator.events.listeners == 1, "the stream is open again")
 
 
 async def test_a_missed_registration_is_found(world: SimulatedWorld) -> None:
