@@ -128,6 +128,8 @@ def judge(attempt: Attempt, report: Report) -> Verdict:
         detail = outcome.device_status  # most devices send nothing but their code: use it as the text
     if attempt.kind in CANCELS and outcome.device_status is None:
         row = replace(row, contact=False)  # Leshan ends an observation by itself: the device sent no message
+    if outcome.answered_before:
+        row = replace(row, delivery=_ANSWERED)
     if outcome.deadline_passed:
         row = replace(row, breaker=_FAILURE)
     if not attempt.queue_mode and kind in (_K.DEVICE_SILENT, _K.NOT_CONNECTED, _K.ASLEEP):

@@ -144,6 +144,24 @@ async def test_a_read_that_leshan_cannot_decode_is_repeated_in_the_other_format(
     assert formats(world) == ["SENML_CBOR", "SENML_JSON"]
 
 
+@pytest.mark.parametrize("kind", ["READ", "OBSERVE"])
+@pytest.mark.parametrize(
+    ("second", "state"),
+    [(Kind.SLEEPING, ("QUEUED", "DEVICE_ASLEEP")), (Kind.DELAYED, ("SENDING", "DELAYED_BY_LESHAN"))],
+)
+async def test_a_second_call_that_is_not_sent_is_no_proof_about_the_first(
+    world: SimulatedWorld, kind: str, second: Kind, state: tuple[str, str]
+) -> None:
+    """The device received the request and responded. In whichever way the operation ends now, it is not NOT_SENT."""
+    await world.wake()
+    for behaviour in (Kind.NONSENSE, second):
+        world.simulator.behave("dev", Behaviour(kind=behaviour, times=1))
+    op = await OPERATIONS[kind](world)
+    await world.becomes(op, *state)
+    assert len(world.received()) == 2
+    assert (await world.operation(op)).delivery == "ANSWERED"
+
+
 async def test_a_write_whose_answer_leshan_cannot_decode_is_not_repeated(world: SimulatedWorld) -> None:
     await world.wake()
     world.simulator.behave("dev", Behaviour(kind=Kind.NONSENSE, times=1))

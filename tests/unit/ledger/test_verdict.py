@@ -133,6 +133,13 @@ def test_the_last_counted_attempt_ends_it_and_an_uncounted_one_does_not(case: Ca
     assert (verdict.status, verdict.reason) == (case.used_up or case.twice)
 
 
+@each_case
+def test_a_second_call_proves_that_the_device_answered_the_first(case: Case) -> None:
+    alone = judge(FIRST, Report(case.outcome, leshan_healthy=case.healthy))
+    second = judge(FIRST, Report(replace(case.outcome, answered_before=True), leshan_healthy=case.healthy))
+    assert second == replace(alone, delivery=_D.ANSWERED)
+
+
 @pytest.mark.parametrize("repeatable", [True, False])
 @pytest.mark.parametrize("delivery", Delivery)
 def test_a_delete_answered_not_found_after_a_perhaps_is_confirmed(delivery: Delivery, repeatable: bool) -> None:
