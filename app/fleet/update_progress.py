@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 from app.domain.enums import (
     HOUR,
     SECOND,
-    Delivery,
     FirmwareMethod,
     FirmwareUpdateState,
     Instant,
@@ -156,8 +155,7 @@ class Progress:
         if operation.status is OperationStatus.CONFIRMED:
             return self._answered(operation)
         self._row.detail = f"{operation.kind} {operation.path}: {operation.detail or operation.reason}"
-        answered = operation.status is OperationStatus.FAILED and operation.delivery is Delivery.ANSWERED
-        return Event.REFUSED if answered else Event.LOST
+        return Event.REFUSED if operation.is_refused else Event.LOST
 
     def _answered(self, operation: Operation) -> Event:
         row, step = self._row, self._row.step

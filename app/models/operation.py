@@ -28,6 +28,9 @@ from app.models.fields import dump_json, load_json, members_of
 
 _Getter: TypeAlias = Callable[[Any], tuple[Any, ...]]
 
+_RESPONSES: Final = frozenset({ReasonCode.DEVICE_REFUSED, ReasonCode.DEVICE_ERROR})
+"""Reasons of a FAILED operation that are a response of the device."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewOperation:
@@ -154,6 +157,12 @@ class Operation:
         for index, convert in _CONVERSIONS:
             values[index] = convert(values[index])
         return cls(*values)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether it FAILED by the device's response to its last attempt. ``delivery`` does not show that: the device
+        may have responded to an earlier attempt only."""
+        return self.status is OperationStatus.FAILED and self.reason in _RESPONSES
 
     def request(self, endpoint: str) -> OperationRequest:
         """Return the operation's request, as the Leshan client sends it."""

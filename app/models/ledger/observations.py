@@ -15,7 +15,6 @@ from operator import attrgetter
 from typing import Any, Final, NamedTuple, Self
 
 from app.domain.enums import (
-    Delivery,
     Instant,
     ObservationState,
     OperationKind,
@@ -166,9 +165,7 @@ def _must_be_repeated(endpoint: EndpointRow, rows: Iterable[ObservationRow], ope
 def _end(endpoint: EndpointRow, row: ObservationRow, operation: Operation) -> bool:
     """Apply the end of an operation to the targets of a row. Return whether it concerns one."""
     target = target_of(operation)
-    refused = operation.status is OperationStatus.FAILED and (
-        operation.delivery is Delivery.ANSWERED or operation.reason is ReasonCode.INVALID_REQUEST
-    )
+    refused = operation.is_refused or operation.reason is ReasonCode.INVALID_REQUEST
     why = f"{operation.kind}: {operation.device_status or operation.reason} {operation.detail or ''}".rstrip()
     if operation.kind is OperationKind.WRITE_ATTRIBUTES:
         if operation.rule_id is None:

@@ -14,7 +14,7 @@ from app.fleet.update_progress import DISCARDED, MAY_INSTALL, UNTOUCHED
 from app.fleet.updates import AdvanceUpdates, CancelFirmwareUpdate, UpdateFirmware
 from app.models.ledger import Conflict, DeleteEndpoint, NotFound
 from tests.support.firmware import ADDRESS, NEW, OLD, PACKAGE, RULES, FirmwareDevice, answered
-from tests.support.ledger import LOST, REFUSED, SUCCESS, LedgerWorld
+from tests.support.ledger import BUSY, LOST, REFUSED, SILENT, SUCCESS, LedgerWorld
 
 pytestmark = pytest.mark.asyncio
 
@@ -71,6 +71,24 @@ async def test_versions_are_compared_exactly(world: LedgerWorld) -> None:
     await device.answer_all()
     assert await device.end() == ("FAILED", "WRONG_VERSION")
     assert (await device.row())["version_after"] == "1.1.10"
+
+
+async def test_a_busy_device_that_falls_silent_is_read_again(world: LedgerWorld) -> None:
+    """Its response to the first attempt does not say that it has no object 5."""
+    device = FirmwareDevice(world)
+    device.answers = [answered({"/3/0/3": OLD}), BUSY, SILENT, SILENT]
+    await device.prepare()
+    await device.update()
+    await device.answer()
+    for _ in range(3):
+        assert await device.answer() == PREPARED[1]
+        world.pass_(60)
+        await device.wake()
+    ended = await world.row("SELECT status, reason, delivery FROM operation WHERE path = '/5/0' ORDER BY seq LIMIT 1")
+    assert tuple(ended.values()) == ("FAILED", "NO_ANSWER", "ANSWERED")
+    assert await device.at() == ("PREPARING", "READ_OBJECT")
+    await device.answer_all()
+    assert device.sent[-1] == DELIVERED
 
 
 async def test_a_device_that_is_not_idle_is_reset_first(world: LedgerWorld) -> None:

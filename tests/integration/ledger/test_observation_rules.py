@@ -26,7 +26,7 @@ from app.models.ledger import (
     TypedSample,
     UpdateObservationRule,
 )
-from tests.support.ledger import REFUSED, SILENT, SUCCESS, LedgerWorld, deregistered, new, registered, updated
+from tests.support.ledger import BUSY, REFUSED, SILENT, SUCCESS, LedgerWorld, deregistered, new, registered, updated
 
 pytestmark = pytest.mark.asyncio
 
@@ -224,6 +224,18 @@ async def test_an_observation_without_an_answer_is_tried_again_at_the_next_regis
     assert await open_operations(world) == []
     await register(world, "r2")
     assert await open_operations(world) == [("OBSERVE", TEMPERATURE)]
+
+
+async def test_an_error_and_then_no_answer_is_no_refusal(world: LedgerWorld) -> None:
+    """The device was busy once and silent afterwards: it may well support the observation."""
+    await create(world)
+    await register(world)
+    for number, report in enumerate((BUSY, SILENT, SILENT), 2):
+        await send(world, report)
+        await world.ingest(updated("d", number))
+    rows = await world.rows("SELECT status, reason, delivery FROM operation")
+    assert [tuple(row.values()) for row in rows] == [("FAILED", "NO_ANSWER", "ANSWERED")]
+    assert (await state(world))["state"] == "PENDING"
 
 
 async def test_a_device_without_the_paths_is_not_supported(world: LedgerWorld) -> None:
