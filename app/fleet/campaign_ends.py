@@ -1,14 +1,16 @@
 """Ends of targets: what became of the firmware update, or of the operations, that a target began."""
 
+# ruff: noqa: S608 - every interpolated name is a constant of this project
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from app.domain.enums import CampaignTargetState, FirmwareUpdateState, OperationStatus, ReasonCode
 from app.domain.firmware_object import Reason
 from app.fleet.campaign_rows import Campaign, TargetRow, load_targets
-from app.models.ledger.store import Store
+from app.models.ledger.store import Row, Store
 from app.models.lifecycle import TERMINAL
 
 PIECE: Final = 100
@@ -19,17 +21,16 @@ DELETED: Final = "the endpoint was deleted"
 DUE: Final = (
     f"t.due_at <= $1 AND t.campaign_id = $2 AND t.state = '{CampaignTargetState.RUNNING}' ORDER BY t.due_at LIMIT $3"
 )
-UPDATES: Final = """
-    SELECT t.id, u.state, u.reason, u.detail, e.deleted_at
-    FROM campaign_target t JOIN endpoint e ON e.id = t.endpoint_id LEFT JOIN firmware_update u ON u.id = t.work
-    WHERE t.id = ANY($1::bigint[])
+_DELETED_AT: Final = "(SELECT e.deleted_at FROM endpoint e WHERE e.id = {}.endpoint_id) AS deleted_at"
+UPDATES: Final = f"""
+    SELECT u.id, u.state, u.reason, u.detail, {_DELETED_AT.format("u")}
+    FROM firmware_update u WHERE u.id = ANY($1::bigint[])
 """
-OPERATIONS: Final = """
-    SELECT t.id, o.status, o.reason, e.deleted_at
-    FROM campaign_target t JOIN endpoint e ON e.id = t.endpoint_id
-    JOIN operation o ON o.fleet_id = t.id AND o.seq >= t.work
-    WHERE t.id = ANY($1::bigint[]) ORDER BY o.seq
+OPERATIONS: Final = f"""
+    SELECT o.fleet_id, o.seq, o.status, o.reason, {_DELETED_AT.format("o")}
+    FROM operation o WHERE o.fleet_id = ANY($1::bigint[]) ORDER BY o.seq
 """
+"""No joins: for one PostgreSQL may read all targets and all updates, while it believes that there are few."""
 
 
 class End(NamedTuple):
@@ -63,21 +64,23 @@ def _begins_again(campaign: Campaign, target: TargetRow, end: End) -> bool:
 
 async def _ends(store: Store, targets: Sequence[TargetRow], *, operations: int) -> Mapping[int, End | None]:
     """Return how each of these targets has ended; None if its work goes on."""
-    ids = [target.id for target in targets]
-    if not ids:
+    if not targets:
         return {}
     if not operations:
-        return {row["id"]: _end_of_update(row) for row in await store.fetch(UPDATES, ids)}
-    found: dict[int, list[Any]] = {id_: [] for id_ in ids}
-    for row in await store.fetch(OPERATIONS, ids):
-        found[row["id"]].append(row)
+        updates = {row["id"]: row for row in await store.fetch(UPDATES, [target.work for target in targets])}
+        return {target.id: _end_of_update(updates.get(target.work)) for target in targets}
+    found: dict[int, list[Row]] = {target.id: [] for target in targets}
+    begun = {target.id: target.work or 0 for target in targets}
+    for row in await store.fetch(OPERATIONS, list(found)):
+        if row["seq"] >= begun[row["fleet_id"]]:  # earlier ones are of an earlier attempt
+            found[row["fleet_id"]].append(row)
     return {id_: _end_of_operations(rows, operations) for id_, rows in found.items()}
 
 
-def _end_of_update(row: Any) -> End | None:
-    state = row["state"]
-    if state is None:  # deleted: a change by hand
+def _end_of_update(row: Row | None) -> End | None:
+    if row is None:  # deleted: a change by hand
         return End(CampaignTargetState.FAILED, "its firmware update is not stored any more")
+    state = row["state"]
     if state == FirmwareUpdateState.SUCCEEDED:
         return End(CampaignTargetState.SUCCEEDED, row["reason"])
     if state not in {FirmwareUpdateState.FAILED, FirmwareUpdateState.CANCELED}:
@@ -89,7 +92,7 @@ def _end_of_update(row: Any) -> End | None:
     return End(CampaignTargetState.FAILED, ": ".join(text for text in (row["reason"], row["detail"]) if text) or None)
 
 
-def _end_of_operations(rows: Sequence[Any], count: int) -> End | None:
+def _end_of_operations(rows: Sequence[Row], count: int) -> End | None:
     """Return the end of a target with ``count`` operations. The first ones may have been deleted after the retention;
     they were CONFIRMED."""
     if not rows:

@@ -40,11 +40,14 @@ QUEUE_PAUSE: Final = 60 * SECOND
 WAITING: Final = f"t.campaign_id = $1 AND t.state = '{CampaignTargetState.WAITING}' AND t.number <= $2"
 NEXT: Final = f"{WAITING} AND (t.due_at IS NULL OR t.due_at <= $3) ORDER BY t.number LIMIT $4"
 UPDATING: Final = """
-    SELECT e.id, c.name, u.created_by
-    FROM endpoint e JOIN firmware_update u ON u.id = e.update_id
-    LEFT JOIN campaign_target t ON t.id = u.target_id LEFT JOIN campaign c ON c.id = t.campaign_id
-    WHERE e.id = ANY($1::bigint[])
+    SELECT u.endpoint_id AS id, u.created_by, (
+        SELECT c.name FROM campaign c
+        WHERE c.id = (SELECT t.campaign_id FROM campaign_target t WHERE t.id = u.target_id)
+    ) AS name
+    FROM firmware_update u WHERE u.id = ANY($1::bigint[])
 """
+"""Open updates, each with the name of its campaign. Subqueries instead of joins: for a join PostgreSQL may read all
+updates, or all targets."""
 TAKEN: Final = f"""
     SELECT t.endpoint_id AS id, c.name
     FROM campaign_target t JOIN campaign c ON c.id = t.campaign_id
@@ -119,7 +122,8 @@ async def _load(campaign: Campaign, starts: Starts) -> None:
         for found in await group.store.fetch(TAKEN, ids, campaign.row.id):
             starts.taken[found["id"]] = f"it is a running target of the campaign {found['name']!r}"
         return
-    for found in await group.store.fetch(UPDATING, ids):
+    updates = [id_ for endpoint_id in ids if (id_ := group.endpoints[endpoint_id].update_id) is not None]
+    for found in await group.store.fetch(UPDATING, updates) if updates else ():
         by = f"of the campaign {found['name']!r}" if found["name"] else f"that {found['created_by']!r} created"
         starts.taken[found["id"]] = f"it has an open firmware update {by}"
 

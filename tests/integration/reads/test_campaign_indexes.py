@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+import asyncpg
 import pytest
 
 from app.domain.enums import CampaignStatus, CampaignTargetState
@@ -14,6 +15,7 @@ from app.fleet import campaign_ends, campaign_listing, campaign_starts, campaign
 from app.fleet.campaign_rows import TARGETS
 from app.models.database import reading
 from app.models.ledger import fleet_retention
+from app.models.ledger.postgres_store import LEDGER_PLANS
 from app.models.queries import EndpointCriteria
 from app.models.queries.access import Statement, on_postgres
 from app.models.queries.campaigns import (
@@ -25,7 +27,7 @@ from app.models.queries.campaigns import (
     target_page_sql,
 )
 from tests.integration.reads.many_rows import execute
-from tests.integration.reads.test_indexes import ANALYZED, plan, statistics, used_indexes
+from tests.integration.reads.test_indexes import ANALYZED, ON_POSTGRES, plan, statistics, used_indexes
 
 _NUMBERS: Final = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)"
 FILL: Final = (
@@ -68,6 +70,7 @@ FILL: Final = (
 )
 SOME: Final = list(range(210_100, 210_110))
 FEW: Final = list(range(100, 110))
+UPDATES: Final = list(range(500_100, 500_110))
 S: Final = CampaignTargetState
 BY_STATE: Final = {"ix_campaign_target_state"}
 BY_NUMBER: Final = {*BY_STATE, "uq_campaign_target_number", "campaign_target_pkey"}  # SQLite's names are all alike
@@ -78,15 +81,15 @@ def cases() -> dict[str, tuple[str, list[Any], set[str]]]:
     """Return each statement with its values and the indexes that it may use; a database must be open for reading."""
     return {
         "targets that are due": (TARGETS + campaign_ends.DUE, [1, 3, 200], {"ix_campaign_target_due", *BY_STATE}),
-        "ends of updates": (campaign_ends.UPDATES, [SOME], {"campaign_target_pkey", "firmware_update_pkey"}),
-        "ends of operations": (campaign_ends.OPERATIONS, [SOME], {"campaign_target_pkey", "ix_operation_fleet"}),
+        "ends of updates": (campaign_ends.UPDATES, [UPDATES], {"firmware_update_pkey"}),
+        "ends of operations": (campaign_ends.OPERATIONS, [SOME], {"ix_operation_fleet"}),
         "targets that may begin": (TARGETS + campaign_starts.NEXT, [3, 900, 1, 100], BY_STATE),
         "whether one waits": (
             f"SELECT 1 FROM campaign_target t WHERE {campaign_starts.WAITING} LIMIT 1",
             [3, 9],
             BY_STATE,
         ),
-        "open updates": (campaign_starts.UPDATING, [FEW], {"endpoint_pkey", "firmware_update_pkey"}),
+        "open updates": (campaign_starts.UPDATING, [UPDATES], {"firmware_update_pkey"}),
         "other campaigns": (campaign_starts.TAKEN, [FEW, 3], {"ix_campaign_target_running"}),
         "targets in a state": (TARGETS + campaigns.IN_STATE.format(state="WAITING"), [3, 400], BY_STATE),
         "targets to retry": (TARGETS + campaigns.TO_RETRY.format(state="FAILED"), [3, 400, 1], BY_STATE),
@@ -147,3 +150,33 @@ async def test_statements_of_campaigns_have_their_indexes(many_rows_url: str, an
             assert not scanned(lines), (criteria, lines)
             lines = await plan(campaign_listing.matching(criteria, 3, FEW, postgres=on_postgres()))
             assert not scanned(lines), (criteria, lines)
+
+
+@pytest.mark.asyncio
+@pytest.mark.skipif(not ON_POSTGRES, reason="SQLite has no plan that remains while a table grows")
+async def test_plans_of_empty_tables_read_no_table_whole(many_rows_url: str) -> None:
+    """A plan that the ledger made before the first campaign remains until the statistics are collected again."""
+    await execute(many_rows_url, "ANALYZE")
+    connection = await asyncpg.connect(many_rows_url, server_settings=LEDGER_PLANS)
+    try:
+        for number, sql in enumerate(
+            (
+                TARGETS + campaign_ends.DUE,
+                campaign_ends.UPDATES,
+                campaign_ends.OPERATIONS,
+                TARGETS + campaign_starts.NEXT,
+                campaign_starts.UPDATING,
+            )
+        ):
+            await connection.execute(f"PREPARE of_campaigns_{number} AS {sql}")
+            values = ", ".join(["NULL"] * len(set(re.findall(r"\$\d+", sql))))
+            rows = await connection.fetch(f"EXPLAIN EXECUTE of_campaigns_{number} ({values})")
+            lines = [row[0] for row in rows]
+            unbounded = [
+                line
+                for line, following in zip(lines, [*lines[1:], ""], strict=True)
+                if re.search(rf"Scan .*on ({LARGE})\b", line) and "Index Cond" not in following
+            ]
+            assert not unbounded, (sql, lines)
+    finally:
+        await connection.close()
