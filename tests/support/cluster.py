@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -64,7 +64,10 @@ class Cluster:
 
     async def wake(self, *names: str) -> None:
         """Make the devices send a registration update, or register."""
-        await asyncio.gather(*(self.tell("wake", name) for name in names))
+        await self.tell_all("wake", names)
+
+    async def tell_all(self, verb: str, names: Sequence[str]) -> None:
+        (await self.sim.post(f"/sim/{verb}", json={"names": list(names)})).raise_for_status()
 
     async def tell(self, verb: str, name: str, **body: Any) -> None:
         (await self.sim.post(f"/sim/{verb}", params={"ep": name}, json=body)).raise_for_status()

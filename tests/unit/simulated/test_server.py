@@ -151,6 +151,8 @@ async def test_is_controlled_over_http() -> None:
             assert (await ask(url, "POST", f"/sim/{verb}")).status == 200
         added = (await ask(url, "POST", "/sim/devices", {"names": ["a"], "count": 1, "queueMode": False})).json
         assert [one["endpoint"] for one in added] == ["a", "dev-0001"]
+        assert (await ask(url, "POST", "/sim/wake", {"names": ["a"]})).json == {"devices": 1}
+        assert (await ask(url, "POST", "/sim/sleep", {"names": []})).json == {"devices": 0}
         assert (await ask(url, "DELETE", "/sim/devices?ep=a")).status == 200
         assert (await ask(url, "GET", "/sim/stats")).json["devices"] == 2
 
