@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -288,3 +290,19 @@ class LedgerWorld:
 
     async def heads(self, claimed: Sequence[Claimed]) -> list[str]:
         return [claim.request.endpoint for claim in claimed]
+
+
+class CountingStore:
+    """A store that records the calls of its methods."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.asked: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._store, name)
+        return functools.partial(self._ask, name, found) if inspect.iscoroutinefunction(found) else found
+
+    async def _ask(self, name: str, ask: Callable[..., Awaitable[Any]], *given: Any) -> Any:
+        self.asked.append(name)
+        return await ask(*given)

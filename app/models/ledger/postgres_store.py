@@ -43,7 +43,8 @@ LEDGER_PLANS: Final = {"plan_cache_mode": "force_generic_plan", "enable_seqscan"
 """Every statement finds its rows by an index, whatever its parameters, so a plan is made once and not for each
 execution: planning was a tenth of PostgreSQL's work, and of the dispatcher's wait for it. A plan that is made while a
 table is empty, like each day's partition at first, would scan the whole table as it grows. Where there is no condition,
-as for a table's only row, the scan remains; its cost then must not count as a reason to compile."""
+as for a table's only row, the scan remains; its cost then must not count as a reason to compile. A plan of a join that
+is made while a table is empty may read a whole index of it, until the statistics are collected again."""
 
 APPEND_LOCK_TRIES: Final = 3
 

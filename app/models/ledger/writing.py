@@ -44,7 +44,7 @@ from app.models.ledger.rows import (
     TransitionRow,
 )
 from app.models.ledger.sequences import stop_sequences
-from app.models.ledger.store import Write, Writing
+from app.models.ledger.store import Store, Write, Writing
 from app.models.operation import CHANGING_COLUMNS, CHANGING_VALUES, OPERATION_COLUMNS, OPERATION_VALUES, Operation
 
 HEAD_ID: Final = 1
@@ -259,14 +259,30 @@ async def _write_but_sending(group: Group) -> Writing:
         elif before != values:
             changed = sending if operation.status is OperationStatus.SENDING else left
             changed.append((operation.seq, *values))
-    for write, rows in ((INSERT_OPERATION, new), (UPDATE_OPERATION, left)):
-        if rows:
-            await store.execute_many(write.each, rows, write.at_once)
+    pending: list[Writing] = [(INSERT_OPERATION, new), (UPDATE_OPERATION, left)]
     for statement, given in groupby(group.statements, key=itemgetter(0)):
-        each, *at_once = (statement,) if isinstance(statement, str) else statement
-        await store.execute_many(each, [row for _, rows in given for row in rows], *at_once)
+        rows = [row for _, many in given for row in many]
+        if isinstance(statement, str) or any(write is statement for write, _ in pending):
+            await _write_together(store, pending)
+            pending = []
+        if isinstance(statement, str):
+            await store.execute_many(statement, rows)
+        else:
+            pending.append((statement, rows))
+    await _write_together(store, pending)
     group.statements.clear()
     return UPDATE_OPERATION, sending
+
+
+async def _write_together(store: Store, writings: Iterable[Writing]) -> None:
+    """Execute writings to different rows: in one statement if there are several, which saves round trips."""
+    match [(write, rows) for write, rows in writings if rows]:
+        case []:
+            pass
+        case [(write, rows)]:
+            await store.execute_many(write.each, rows, write.at_once)
+        case several:
+            await store.execute_together(several)
 
 
 async def _write_index_rows(group: Group) -> None:

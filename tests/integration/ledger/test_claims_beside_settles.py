@@ -4,10 +4,7 @@ yet."""
 from __future__ import annotations
 
 import asyncio
-import functools
-import inspect
 import uuid
-from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import pytest
@@ -29,7 +26,18 @@ from app.models.ledger.commands import Command
 from app.models.ledger.ledger import Committed
 from app.models.ledger.store import Store
 from app.models.ledger.stores import open_store
-from tests.support.ledger import BUSY, REBOOT, SILENT, SUCCESS, UNREACHABLE, LedgerWorld, new, registered, updated
+from tests.support.ledger import (
+    BUSY,
+    REBOOT,
+    SILENT,
+    SUCCESS,
+    UNREACHABLE,
+    CountingStore,
+    LedgerWorld,
+    new,
+    registered,
+    updated,
+)
 
 pytestmark = pytest.mark.asyncio
 
@@ -139,25 +147,9 @@ async def test_a_commit_contains_one_claim(empty_world: LedgerWorld) -> None:
     assert [commit.commands for commit in commits] == [1, 1]
 
 
-class _Counting:
-    """A store that records the calls of its methods."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self.asked: list[str] = []
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._store, name)
-        return functools.partial(self._ask, name, found) if inspect.iscoroutinefunction(found) else found
-
-    async def _ask(self, name: str, ask: Callable[..., Awaitable[Any]], *given: Any) -> Any:
-        self.asked.append(name)
-        return await ask(*given)
-
-
 async def test_a_commit_that_ends_and_begins_calls_makes_eight_round_trips(empty_world: LedgerWorld) -> None:
     """The number of calls does not matter: each wait is one more round trip in which no call begins."""
-    store = _Counting(open_store(empty_world.url, unsafe=True))
+    store = CountingStore(open_store(empty_world.url, unsafe=True))
     ledger = await empty_world.ledger(cast("Store", store))
     names = [f"d{number}" for number in range(40)]
     await empty_world.ingest(*map(registered, names))
