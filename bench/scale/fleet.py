@@ -19,6 +19,8 @@ def main() -> None:
     """Run the campaign, judge and report; exit with 1 if a count was wrong or an image was not applied exactly once."""
     parser = options("bench.scale.fleet", __doc__, database=False)
     parser.add_argument("--devices", type=int, default=10_000)
+    less_often = "devices wake so many times less often than every 20 to 60 s (540 events a second of 10,000)"
+    parser.add_argument("--pace", type=float, default=1.0, help=less_often)
     arguments = parser.parse_args()
     broken: list[str] = []
     run(_measure(arguments, broken), f"a campaign of {arguments.devices:,} simulated devices, PostgreSQL")
@@ -28,7 +30,7 @@ def main() -> None:
 async def _measure(arguments: argparse.Namespace, broken: list[str]) -> list[Measured]:
     with tempfile.TemporaryDirectory(prefix="reveille-bench-") as folder, processes(Path(folder), Command()) as group:
         async with cluster(group, like="reveille") as whole:
-            campaign = CampaignRun(whole, arguments.devices)
+            campaign = CampaignRun(whole, arguments.devices, arguments.pace)
             await campaign.run()
             broken += [*campaign.broken, *await violations(whole.settings["database_url"])]
             spent = used_by(process.pid for process in whole.dispatchers)
