@@ -29,8 +29,10 @@ async def empty_world(database_url: str) -> AsyncIterator[LedgerWorld]:
         yield world
         for ledger in world.ledgers:
             await ledger.close()
-        assert await violations(reader_of(database_url), now=0) == []
-        assert [tuple(row) for row in await reader.fetch(DIFFERENCES, 1) if row[0] != CHECKED] == []
+        kept = reader_of(database_url)
+        assert await violations(kept, now=0) == []
+        found = await (reader.fetch(DIFFERENCES, 1) if isinstance(kept, str) else kept.execute_query(DIFFERENCES, [1]))
+        assert [tuple(row) for row in found if row[0] != CHECKED] == []
     finally:
         await reader.close()
 
