@@ -16,7 +16,7 @@ export default defineConfig({
   server: {
     proxy: {
       "/graphql": { target: backend, ws: true, changeOrigin: true },
-      "/readings": backend,
+      "/export": backend,
       "/firmware": backend,
     },
   },

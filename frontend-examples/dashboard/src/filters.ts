@@ -26,13 +26,13 @@ function list<Value extends string>(value: unknown): Value[] | undefined {
   return values.length ? (values as Value[]) : undefined;
 }
 
-/** Drop undefined members, so that an address names only what is set. */
-function set<Search extends object>(search: Search): Search {
+/** Drop undefined members, so that an address, and a stored filter, name only what is set. */
+export function setFields<Search extends object>(search: Search): Search {
   return Object.fromEntries(Object.entries(search).filter(([, value]) => value !== undefined)) as Search;
 }
 
 export function parseOperationSearch(raw: Raw): OperationSearch {
-  return set({
+  return setFields({
     endpoint: text(raw["endpoint"]),
     statuses: list(raw["statuses"]),
     kinds: list(raw["kinds"]),
@@ -46,8 +46,22 @@ export function parseOperationSearch(raw: Raw): OperationSearch {
   });
 }
 
+/** Search parameters of the overview. */
+interface OverviewSearch {
+  /** Length of the time that the statistics cover, in seconds: one of `WINDOWS`. */
+  window?: number;
+}
+
+/** Lengths of the time that the statistics cover, in seconds; the first one is the default. */
+export const WINDOWS: readonly [number, ...number[]] = [3_600, 600, 86_400];
+
+export function parseOverviewSearch(raw: Raw): OverviewSearch {
+  const window = whole(raw["window"]);
+  return window !== undefined && WINDOWS.includes(window) ? { window } : {};
+}
+
 export function parseEndpointSearch(raw: Raw): EndpointSearch {
-  return set({
+  return setFields({
     nameContains: text(raw["nameContains"]),
     presences: list(raw["presences"]),
     tags: list(raw["tags"]),

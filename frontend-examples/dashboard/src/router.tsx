@@ -2,8 +2,8 @@
 
 import { createHashHistory, createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 
-import { parseEndpointSearch, parseOperationSearch } from "./filters";
 import { Note } from "./components/text";
+import { parseEndpointSearch, parseOperationSearch, parseOverviewSearch } from "./filters";
 import { Shell } from "./shell/shell";
 
 const root = createRootRoute({ component: Shell, notFoundComponent: () => <Note>There is no such page.</Note> });
@@ -12,6 +12,7 @@ const getParentRoute = () => root;
 const overview = createRoute({
   getParentRoute,
   path: "/",
+  validateSearch: parseOverviewSearch,
   component: lazyRouteComponent(() => import("./pages/overview/overview"), "Overview"),
 });
 const operations = createRoute({
@@ -49,6 +50,8 @@ const firmware = createRoute({
 const campaigns = createRoute({
   getParentRoute,
   path: "/campaigns",
+  /** With a package the form for a new campaign of it is open. */
+  validateSearch: ({ package: id }: Record<string, unknown>): { package?: string } => (typeof id === "string" ? { package: id } : {}),
   component: lazyRouteComponent(() => import("./pages/campaigns/campaigns"), "Campaigns"),
 });
 const campaign = createRoute({

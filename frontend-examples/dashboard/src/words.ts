@@ -1,6 +1,17 @@
 /** Terms of the API as sentences for people. Output enums may grow: a value that is not known here is shown unchanged. */
 
-import type { Delivery, OperationRowFragment, OperationStatus, Presence, ReasonCode, WaitingFor } from "./api/generated";
+import type {
+  CampaignStatus,
+  CampaignTargetState,
+  Delivery,
+  FirmwareUpdateState,
+  ObservationState,
+  OperationRowFragment,
+  OperationStatus,
+  Presence,
+  ReasonCode,
+  WaitingFor,
+} from "./api/generated";
 
 /** Colors by meaning; each has a class of its name. */
 export type Tone = "good" | "bad" | "warn" | "active" | "waiting" | "idle";
@@ -20,6 +31,55 @@ const STATUS_TONES: Record<OperationStatus, Tone> = {
 
 const PRESENCE_TONES: Record<Presence, Tone> = { ONLINE: "good", ASLEEP: "waiting", OFFLINE: "idle" };
 
+const UPDATE_TONES: Record<FirmwareUpdateState, Tone> = {
+  QUEUED: "waiting",
+  PREPARING: "active",
+  DELIVERING: "active",
+  DOWNLOADING: "active",
+  DOWNLOADED: "active",
+  UPDATING: "active",
+  VERIFYING: "active",
+  SUCCEEDED: "good",
+  FAILED: "bad",
+  CANCELED: "idle",
+};
+
+const CAMPAIGN_TONES: Record<CampaignStatus, Tone> = {
+  SCHEDULED: "waiting",
+  RUNNING: "active",
+  PAUSED: "warn",
+  WAITING_FOR_APPROVAL: "warn",
+  ABORTED: "bad",
+  COMPLETED: "good",
+  CANCELED: "idle",
+};
+
+const TARGET_TONES: Record<CampaignTargetState, Tone> = {
+  WAITING: "waiting",
+  RUNNING: "active",
+  SUCCEEDED: "good",
+  FAILED: "bad",
+  CANCELED: "idle",
+  SKIPPED: "idle",
+};
+
+const OBSERVATION_TONES: Record<ObservationState, Tone> = {
+  PENDING: "waiting",
+  ESTABLISHED: "good",
+  STALE: "warn",
+  REFUSED: "bad",
+  NOT_SUPPORTED: "idle",
+};
+
+export const PRESENCES = Object.keys(PRESENCE_TONES) as Presence[];
+export const UPDATE_STATES = Object.keys(UPDATE_TONES) as FirmwareUpdateState[];
+export const CAMPAIGN_STATUSES = Object.keys(CAMPAIGN_TONES) as CampaignStatus[];
+export const TARGET_STATES = Object.keys(TARGET_TONES) as CampaignTargetState[];
+
+export const observationTone = (state: string): Tone => lookUp(OBSERVATION_TONES, state) ?? "idle";
+export const updateTone = (state: string): Tone => lookUp(UPDATE_TONES, state) ?? "idle";
+export const campaignTone = (status: string): Tone => lookUp(CAMPAIGN_TONES, status) ?? "idle";
+export const targetTone = (state: string): Tone => lookUp(TARGET_TONES, state) ?? "idle";
 export const statusTone = (status: string): Tone => lookUp(STATUS_TONES, status) ?? "idle";
 export const presenceTone = (presence: string): Tone => lookUp(PRESENCE_TONES, presence) ?? "idle";
 
@@ -58,6 +118,8 @@ const REASONS: Record<ReasonCode, string> = {
   ENDPOINT_DELETED: "The endpoint was deleted",
 };
 
+export const REASON_CODES = Object.keys(REASONS) as ReasonCode[];
+
 const DELIVERIES: Record<Delivery, string> = {
   NOT_SENT: "Not sent",
   MAY_HAVE_REACHED: "May have reached the device",
@@ -68,8 +130,13 @@ export const reasonText = (reason: string): string => lookUp(REASONS, reason) ??
 export const waitingText = (waitingFor: string): string => lookUp(WAITING, waitingFor) ?? `Waits for ${waitingFor}`;
 export const deliveryText = (delivery: string): string => lookUp(DELIVERIES, delivery) ?? delivery;
 
+type Explained = Pick<
+  OperationRowFragment,
+  "finishedAt" | "status" | "reason" | "waitingFor" | "attempts" | "deviceStatus" | "delivery"
+>;
+
 /** Why an operation has its status, in one sentence. */
-export function explain(operation: Pick<OperationRowFragment, "finishedAt" | "status" | "reason" | "waitingFor" | "attempts" | "deviceStatus" | "delivery">): string {
+export function explain(operation: Explained): string {
   const { finishedAt, reason, waitingFor, attempts, deviceStatus, delivery, status } = operation;
   if (finishedAt === null) {
     const before = attempts > 0 && reason ? ` (last attempt: ${lowerFirst(reasonText(reason))})` : "";
@@ -93,7 +160,7 @@ export function operationTitle({ kind, path, paths }: { kind: string; path: stri
   return others.length ? `${kind} ${first} and ${others.length} more` : `${kind} ${first}`;
 }
 
-/** What an operation carries to the device, in one line; "" if nothing. */
+/** The value, attributes or arguments of an operation in one line; "" if there are none. */
 export function operationValue(operation: Pick<OperationRowFragment, "value" | "values" | "attributes" | "arguments">): string {
   const carried = operation.value ?? operation.values ?? operation.attributes ?? operation.arguments;
   return carried === null || carried === undefined ? "" : valueText(carried);

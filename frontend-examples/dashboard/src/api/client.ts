@@ -12,6 +12,9 @@ const UNAUTHORIZED = 4401;
 const FORBIDDEN = 4403;
 
 const LONGEST_PAUSE_MS = 10_000;
+const PING_MS = 20_000;
+/** A server that does not respond to a ping within this time is considered unreachable. */
+const PONG_MS = 5_000;
 
 /** Address of the GraphQL API, from the page's `<meta name="reveille-graphql">`. */
 export function graphqlUrl(): URL {
@@ -19,37 +22,55 @@ export function graphqlUrl(): URL {
   return new URL(address, document.baseURI);
 }
 
-/** Return a client, and the function that closes its socket. A new token needs a new client. */
-export function createClient(): { client: Client; close: () => void } {
+interface PageClient {
+  client: Client;
+  /** Close the socket, and open no other. */
+  close: () => void;
+}
+
+/**
+ * Return a client with a socket of its own, which is open on every page: so `connection` is true to the page also where
+ * nothing is subscribed to. A new token needs a new client.
+ */
+export function createClient(): PageClient {
   const url = graphqlUrl();
   const socketUrl = new URL(url);
   socketUrl.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  let closed = false;
   let socketToken: string | null = null;
-  const socket = resuming(
-    createSocket({
-      url: socketUrl.href,
-      connectionParams: () => {
-        socketToken = token();
-        return authorization();
+  let unanswered: ReturnType<typeof setTimeout> | undefined;
+  const plain = createSocket({
+    url: socketUrl.href,
+    connectionParams: () => {
+      socketToken = token();
+      return authorization();
+    },
+    lazy: false,
+    onNonLazyError: () => {}, // the state of the connection says it
+    keepAlive: PING_MS,
+    retryAttempts: Infinity,
+    shouldRetry: () => true,
+    // A random pause below a limit that doubles: a thousand pages do not come back at once.
+    retryWait: (attempt) => pause(Math.random() * Math.min(500 * 2 ** attempt, LONGEST_PAUSE_MS)),
+    on: {
+      connecting: () => connection.get() === "lost" || connection.set("connecting"),
+      connected: () => connection.set("live"),
+      ping: (received) => {
+        if (!received) unanswered = setTimeout(() => plain.terminate(), PONG_MS);
       },
-      lazy: false, // the lamp says from the beginning whether changes arrive
-      onNonLazyError: () => {}, // `closed` has reported it
-      keepAlive: 20_000,
-      retryAttempts: Infinity,
-      shouldRetry: () => true,
-      // A random pause below a limit that doubles: a thousand pages do not come back at once.
-      retryWait: (attempt) => pause(Math.random() * Math.min(500 * 2 ** attempt, LONGEST_PAUSE_MS)),
-      on: {
-        connecting: () => connection.get() === "lost" || connection.set("connecting"),
-        connected: () => connection.set("live"),
-        closed: (event) => {
-          connection.set("lost");
-          const code = (event as CloseEvent).code;
-          if (code === UNAUTHORIZED || code === FORBIDDEN) refuse(socketToken);
-        },
+      pong: (received) => {
+        if (received) clearTimeout(unanswered);
       },
-    }),
-  );
+      closed: (event) => {
+        clearTimeout(unanswered);
+        if (closed) return;
+        connection.set("lost");
+        const code = (event as CloseEvent).code;
+        if (code === UNAUTHORIZED || code === FORBIDDEN) refuse(socketToken);
+      },
+    },
+  });
+  const socket = resuming(plain);
   const client = new Client({
     url: url.href,
     preferGetMethod: false,
@@ -65,14 +86,26 @@ export function createClient(): { client: Client; close: () => void } {
       fetchExchange,
       subscriptionExchange({
         forwardSubscription: ({ query, variables }) => ({
+          // urql would not report the end of a subscription that the server completed.
           subscribe: (sink) => ({
-            unsubscribe: socket.subscribe({ query: query ?? "", variables: variables ?? {} }, sink as never),
+            unsubscribe: socket.subscribe(
+              { query: query ?? "", variables: variables ?? {} },
+              {
+                next: sink.next as (result: unknown) => void,
+                error: sink.error,
+                complete: () => sink.error(new Error("The server ended the subscription.")),
+              },
+            ),
           }),
         }),
       }),
     ],
   });
-  return { client, close: () => void socket.dispose() };
+  function close() {
+    closed = true;
+    Promise.resolve(plain.dispose()).catch(() => {}); // it was not connected yet
+  }
+  return { client, close };
 }
 
 function pause(milliseconds: number): Promise<void> {

@@ -23,22 +23,36 @@ export interface Problem {
   field?: string;
   /** Actual number of rows where an expected one differs. */
   count?: number;
+  /** Number of rows that a bulk mutation had changed before it failed. */
+  done?: number;
   /** Id of the object that is in the way. */
   id?: string;
+  /** Which of several inputs is invalid. */
+  index?: number;
 }
 
 export function problemOf(error: CombinedError): Problem {
   const first = error.graphQLErrors[0];
-  if (!first) {
-    return { code: "UNREACHABLE", message: "The server cannot be reached." };
-  }
-  const { code, field, count, id } = first.extensions as Record<string, unknown>;
+  return first ? problemOfError(first) : { code: "UNREACHABLE", message: "The server cannot be reached." };
+}
+
+/** A GraphQL error, as it is in a response. */
+export interface ErrorLike {
+  message: string;
+  extensions?: Record<string, unknown>;
+}
+
+export function problemOfError(first: ErrorLike): Problem {
+  const { code, field, count, id, index, canceled, created, changed } = first.extensions ?? {};
+  const done = canceled ?? created ?? changed;
   return {
     code: typeof code === "string" ? code : "INTERNAL",
     message: first.message,
     ...(typeof field === "string" && { field }),
     ...(typeof count === "number" && { count }),
+    ...(typeof done === "number" && { done }),
     ...(typeof id === "string" && { id }),
+    ...(typeof index === "number" && { index }),
   };
 }
 

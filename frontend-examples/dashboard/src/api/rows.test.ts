@@ -85,6 +85,14 @@ test("a refreshed first page with other rows makes the rest be read again", asyn
   expect([rows.at(0)?.id, rows.length]).toEqual(["new", 100]);
 });
 
+test("a list that restarts has the rows of its first page", async () => {
+  const { rows, items } = listOf(250);
+  await readAll(rows);
+  items.length = 50;
+  await rows.restart();
+  expect([rows.length, rows.hasMore, rows.at(60)]).toEqual([50, false, undefined]);
+});
+
 test("a failure is kept until the next page arrives", async () => {
   let fails = true;
   const rows = new Rows<Item>(
@@ -102,4 +110,35 @@ test("a failure is kept until the next page arrives", async () => {
   rows.want(0, 0);
   await settled();
   expect(rows.problem).toBeUndefined();
+});
+
+test("visible pages are read again, and those behind a moved row when they become visible", async () => {
+  const { rows, reads, items } = listOf(350);
+  await readAll(rows);
+  rows.want(PAGE_ROWS, PAGE_ROWS + 20);
+  expect(rows.lastVisible?.id).toBe(String(PAGE_ROWS + 20));
+  reads.length = 0;
+  await rows.refreshVisible();
+  expect(reads).toEqual([String(PAGE_ROWS - 1)]);
+  expect(rows.at(2 * PAGE_ROWS)).toBeDefined();
+  items.splice(PAGE_ROWS + 1, 1);
+  await rows.refreshVisible();
+  expect([rows.at(PAGE_ROWS + 1)?.id, rows.at(2 * PAGE_ROWS)]).toEqual([String(PAGE_ROWS + 2), undefined]);
+});
+
+test("a refresh while the page is read reads it again, once for all that asked meanwhile", async () => {
+  const answers: ((connection: Connection<Item>) => void)[] = [];
+  const rows = new Rows<Item>(() => new Promise((resolve) => answers.push(resolve)), ({ id }) => id);
+  const answer = async (id: string) => {
+    answers.shift()!({ edges: [{ node: { id, value: 0 } }], pageInfo: { hasNextPage: false, endCursor: id } });
+    await settled();
+  };
+  rows.want(0, 0);
+  const refreshed = Promise.all([rows.refresh(), rows.refreshVisible()]);
+  expect(answers.length).toBe(1);
+  await answer("before the change");
+  expect(answers.length).toBe(1);
+  await answer("after the change");
+  await refreshed;
+  expect([rows.at(0)?.id, answers.length]).toEqual(["after the change", 0]);
 });

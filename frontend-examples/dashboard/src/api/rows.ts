@@ -8,6 +8,7 @@
 import { useEffect, useMemo, useSyncExternalStore } from "react";
 import { type AnyVariables, type TypedDocumentNode, useClient } from "urql";
 
+import { periodically } from "./periodic";
 import { type Problem, problemOf } from "./problem";
 
 export const PAGE_ROWS = 100;
@@ -33,11 +34,12 @@ export class Rows<Node> {
   loading = true;
 
   #pages: Page<Node>[] = [{ after: null, nodes: undefined, usedAt: 0 }];
-  #places = new Map<string, { page: Page<Node>; index: number }>();
-  #reading = new Set<Page<Node>>();
+  #positions = new Map<string, { page: Page<Node>; index: number }>();
+  #reading = new Map<Page<Node>, Promise<void>>();
   #retryAt = 0;
   #hasMore = true;
   #lastLength = 0;
+  #visible = { first: 0, last: 0 };
   #clock = 0;
   #version = 0;
   #listeners = new Set<() => void>();
@@ -72,12 +74,28 @@ export class Rows<Node> {
   }
 
   get(key: string): Node | undefined {
-    const place = this.#places.get(key);
-    return place?.page.nodes?.[place.index];
+    const position = this.#positions.get(key);
+    return position?.page.nodes?.[position.index];
+  }
+
+  /** Number of rows in memory. */
+  get loaded(): number {
+    return this.#positions.size;
+  }
+
+  /** Keys of the rows in memory. */
+  loadedKeys(): Set<string> {
+    return new Set(this.#positions.keys());
+  }
+
+  /** Whether the first page is visible, so that reading it again does not move the rows that are read. */
+  get isAtTop(): boolean {
+    return this.#visible.first < PAGE_ROWS / 4;
   }
 
   /** Read the pages of a range of rows that are not in memory, and the next one where the range reaches the end. */
   want(first: number, last: number): void {
+    this.#visible = { first, last };
     if (Date.now() < this.#retryAt) return;
     const lastPage = Math.min(Math.floor(last / PAGE_ROWS), this.#pages.length - 1);
     for (let number = Math.floor(first / PAGE_ROWS); number <= lastPage; number++) {
@@ -91,12 +109,12 @@ export class Rows<Node> {
   change(keys: Iterable<string>, change: (node: Node) => Node): void {
     let changed = false;
     for (const key of keys) {
-      const place = this.#places.get(key);
-      const node = place?.page.nodes?.[place.index];
-      if (!place || node === undefined) continue;
+      const position = this.#positions.get(key);
+      const node = position?.page.nodes?.[position.index];
+      if (!position || node === undefined) continue;
       const next = change(node);
       if (next === node) continue;
-      place.page.nodes![place.index] = next;
+      position.page.nodes![position.index] = next;
       changed = true;
     }
     if (changed) this.#changed();
@@ -104,16 +122,51 @@ export class Rows<Node> {
 
   /** Read the first page again; if its rows are others than before, everything behind it is read again when visible. */
   async refresh(): Promise<void> {
-    const first = this.#pages[0]!;
-    if (!this.#reading.has(first)) await this.#load(first);
+    await this.#loadAgain(this.#pages[0]!);
   }
 
-  async #load(page: Page<Node>): Promise<void> {
-    if (this.#reading.has(page)) return;
-    this.#reading.add(page);
+  /** Read the visible pages again. A row that came or went moves those behind it, which are then read when visible. */
+  async refreshVisible(): Promise<void> {
+    const [first, last] = [this.#visible.first, this.#visible.last].map((index) => Math.floor(index / PAGE_ROWS));
+    for (const page of this.#pages.slice(first, last! + 1)) {
+      if (this.#pages.includes(page)) await this.#loadAgain(page);
+    }
+  }
+
+  /** The last row that is visible, or the last one in memory before it. */
+  get lastVisible(): Node | undefined {
+    for (let index = this.#visible.last; index >= 0; index--) {
+      const node = this.at(index);
+      if (node !== undefined) return node;
+    }
+    return undefined;
+  }
+
+  /** Forget all rows, and read the first page again. */
+  async restart(): Promise<void> {
+    for (const page of this.#pages) this.#forget(page);
+    this.#pages = [{ after: null, nodes: undefined, usedAt: 0 }];
+    this.#lastLength = 0;
+    this.#hasMore = true;
+    await this.refresh();
+  }
+
+  /** Read a page with what has changed until now: a read that is under way may be older. Calls meanwhile share one read. */
+  async #loadAgain(page: Page<Node>): Promise<void> {
+    await this.#reading.get(page);
+    if (this.#pages.includes(page)) await this.#load(page);
+  }
+
+  #load(page: Page<Node>): Promise<void> {
+    const reading = this.#reading.get(page) ?? this.#read(page);
+    this.#reading.set(page, reading);
+    return reading;
+  }
+
+  async #read(page: Page<Node>): Promise<void> {
     try {
       const { edges, pageInfo } = await this.read(page.after);
-      this.#place(page, edges.map(({ node }) => node), pageInfo);
+      this.#store(page, edges.map(({ node }) => node), pageInfo);
       this.problem = undefined;
     } catch (problem) {
       this.problem = problem as Problem;
@@ -126,12 +179,12 @@ export class Rows<Node> {
     }
   }
 
-  #place(page: Page<Node>, nodes: Node[], { hasNextPage, endCursor }: Connection<Node>["pageInfo"]): void {
+  #store(page: Page<Node>, nodes: Node[], { hasNextPage, endCursor }: Connection<Node>["pageInfo"]): void {
     const number = this.#pages.indexOf(page);
     if (number < 0) return; // a page of an earlier list
     this.#forget(page);
     page.nodes = nodes;
-    nodes.forEach((node, index) => this.#places.set(this.key(node), { page, index }));
+    nodes.forEach((node, index) => this.#positions.set(this.key(node), { page, index }));
     const following = this.#pages[number + 1];
     const after = hasNextPage ? endCursor : null;
     if (following && following.after !== after) {
@@ -158,7 +211,7 @@ export class Rows<Node> {
   #forget(page: Page<Node>): void {
     for (const node of page.nodes ?? []) {
       const key = this.key(node);
-      if (this.#places.get(key)?.page === page) this.#places.delete(key);
+      if (this.#positions.get(key)?.page === page) this.#positions.delete(key);
     }
     page.nodes = undefined;
   }
@@ -190,10 +243,15 @@ export function useRows<Data, Variables extends AnyVariables, Node>(
         if (!found) throw error ? problemOf(error) : { code: "INTERNAL", message: "The list is empty." };
         return found;
       }, key),
-    // The functions are those of the document, so they need no place here.
+    // The functions are those of the document, so they are no dependencies.
     [client, document, variablesKey],
   );
   useEffect(() => rows.want(0, 0), [rows]);
   useSyncExternalStore(rows.subscribe, rows.version);
   return rows;
+}
+
+/** Read the visible rows again from time to time: for what changes without an event. */
+export function useRefresh<Node>(rows: Rows<Node>, everySeconds: number): void {
+  useEffect(() => periodically(everySeconds * 1_000, () => rows.refreshVisible()), [rows, everySeconds]);
 }

@@ -16,10 +16,14 @@ export function token(): string | null {
   return sessionStorage.getItem(KEY);
 }
 
+/** Changes when the tab has another token: the viewer may be another one. */
+export const tokenChanges = createStore(0);
+
 /** Keep the token for this tab, or forget it if it is empty. */
 export function setToken(text: string): void {
   if (text) sessionStorage.setItem(KEY, text);
   else sessionStorage.removeItem(KEY);
+  tokenChanges.set(tokenChanges.get() + 1);
 }
 
 export function authorization(): Record<string, string> {
@@ -36,7 +40,7 @@ export function refuse(used: string | null): void {
   else if (used === token()) refused.set(true);
 }
 
-/** Do what replaces the token: the server may refuse the earlier one before the later one has arrived. */
+/** Run work that replaces the token: the server may refuse the earlier one before the later one has arrived. */
 export async function replaceToken<Result>(work: () => Promise<Result>): Promise<Result> {
   changing = true;
   try {

@@ -1,8 +1,8 @@
 /** A table of any length: only the visible rows exist, and pages of rows are read as they become visible. */
 
-import { type ColumnDef, createColumnHelper, tableFeatures, useTable } from "@tanstack/react-table";
+import { type ColumnDef, createColumnHelper, FlexRender, type Row as ModelOf, tableFeatures, useTable } from "@tanstack/react-table";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { type ReactNode, useEffect, useMemo, useRef } from "react";
+import { memo, type ReactNode, useEffect, useMemo, useRef } from "react";
 
 import type { Rows } from "../api/rows";
 import { Failure, Note } from "./text";
@@ -20,8 +20,16 @@ export interface ColumnLayout {
 
 export type Column<Row extends object> = ColumnDef<typeof features, Row, unknown> & { meta: ColumnLayout };
 
-/** The helper of `@tanstack/react-table` for columns of a `DataTable`. */
-export const columnsOf = <Row extends object>() => createColumnHelper<typeof features, Row>();
+type Model<Row extends object> = ModelOf<typeof features, Row>;
+
+/** Return a function that makes the columns of a `DataTable`. */
+export function columnsOf<Row extends object>() {
+  const helper = createColumnHelper<typeof features, Row>();
+  return (id: string, header: ReactNode, cell: (row: Row) => ReactNode, meta: ColumnLayout): Column<Row> => ({
+    ...helper.display({ id, header: () => header, cell: ({ row }) => cell(row.original) }),
+    meta,
+  });
+}
 
 /** Selected rows by key; the owner keeps the set. */
 export interface Selection {
@@ -55,9 +63,9 @@ export function DataTable<Row extends object>(props: Props<Row>): ReactNode {
   const last = items[items.length - 1]?.index ?? 0;
   useEffect(() => rows.want(first, last), [rows, first, last, rows.version()]);
 
-  const placed = items.map(({ index, start }) => ({ index, start, row: rows.at(index) }));
+  const visible = visibleRows(items, rows, rowKey);
   const data = useMemo(
-    () => placed.flatMap(({ row }) => row ?? []),
+    () => visible.flatMap(({ row }) => row ?? []),
     // The visible rows are others when the version or the range is another one.
     [rows, first, last, rows.version()],
   );
@@ -71,7 +79,14 @@ export function DataTable<Row extends object>(props: Props<Row>): ReactNode {
     "--narrow-columns": tracks(({ narrow }) => narrow),
   } as React.CSSProperties;
 
-  if (!rows.loading && count === 0) return <Note>{empty}</Note>;
+  if (!rows.loading && count === 0) {
+    return (
+      <>
+        <Failure problem={rows.problem} />
+        <Note>{empty}</Note>
+      </>
+    );
+  }
   return (
     <>
       <Failure problem={rows.problem} />
@@ -79,7 +94,7 @@ export function DataTable<Row extends object>(props: Props<Row>): ReactNode {
         <div className="table" role="table" aria-label={label} aria-rowcount={rows.hasMore ? -1 : count + 1} style={style}>
           <div className="table-head" role="rowgroup">
             <div className="table-row" role="row" aria-rowindex={1}>
-              {selection && <SelectAll rows={rows} rowKey={rowKey} selection={selection} />}
+              {selection && <SelectAll rows={rows} selection={selection} />}
               {table.getFlatHeaders().map((header) => (
                 <div key={header.id} role="columnheader" className={cellClass(header.column.columnDef)}>
                   <table.FlexRender header={header} />
@@ -88,36 +103,91 @@ export function DataTable<Row extends object>(props: Props<Row>): ReactNode {
             </div>
           </div>
           <div className="table-body" role="rowgroup" style={{ height: virtualizer.getTotalSize() }}>
-            {placed.map(({ index, start, row }) => {
-              const model = row && models[rowKey(row)];
-              return (
-                <div
-                  key={index}
-                  className="table-row"
-                  role="row"
-                  aria-rowindex={index + 2}
-                  style={{ transform: `translateY(${start}px)`, height: ROW_HEIGHT }}
-                >
-                  {row && selection && <SelectOne id={rowKey(row)} name={rowName(row)} selection={selection} />}
-                  {model?.getAllCells().map((cell) => (
-                    <div key={cell.id} role="cell" className={cellClass(cell.column.columnDef)}>
-                      <table.FlexRender cell={cell} />
-                    </div>
-                  ))}
-                  {!model && (
-                    <div role="cell" className="muted">
-                      …
-                    </div>
-                  )}
-                </div>
-              );
-            })}
+            {visible.map(({ key, index, start, row, id }) => (
+              <TableRow
+                key={key}
+                index={index}
+                start={start}
+                row={row}
+                id={id}
+                name={row && selection && rowName(row)}
+                model={id === undefined ? undefined : models[id]}
+                columns={columns}
+                selection={selection}
+              />
+            ))}
           </div>
         </div>
       </div>
     </>
   );
 }
+
+interface VisibleRow<Row> {
+  /** The row's own key, so that focus, and a dialog that a row has opened, move with the row. */
+  key: string;
+  index: number;
+  start: number;
+  row: Row | undefined;
+  id: string | undefined;
+}
+
+function visibleRows<Row>(
+  items: readonly { index: number; start: number }[],
+  rows: Rows<Row>,
+  rowKey: (row: Row) => string,
+): VisibleRow<Row>[] {
+  const seen = new Set<string>();
+  return items.map(({ index, start }) => {
+    const row = rows.at(index);
+    const id = row === undefined ? undefined : rowKey(row);
+    const isFirst = id !== undefined && !seen.has(id); // a row that has moved may be in two pages
+    if (isFirst) seen.add(id);
+    return { key: isFirst ? id : `row ${index}`, index, start, row, id };
+  });
+}
+
+interface TableRowProps<Row extends object> {
+  index: number;
+  /** Distance from the top of the body, in pixels. */
+  start: number;
+  /** Undefined while it is read. */
+  row: Row | undefined;
+  id: string | undefined;
+  name: string | undefined;
+  /** Changes with every render of the table; its cells depend on `row` and `columns` only. */
+  model: Model<Row> | undefined;
+  columns: Column<Row>[];
+  selection: Selection | undefined;
+}
+
+/** One row, rendered again only if it changed: of a hundred changes a second most concern other rows. */
+const TableRow = memo(
+  function TableRow<Row extends object>({ index, start, id, name = "", model, selection }: TableRowProps<Row>): ReactNode {
+    return (
+      <div className="table-row" role="row" aria-rowindex={index + 2} style={{ transform: `translateY(${start}px)`, height: ROW_HEIGHT }}>
+        {id !== undefined && selection && <SelectOne id={id} name={name} selection={selection} />}
+        {model?.getAllCells().map((cell) => (
+          <div key={cell.id} role="cell" className={cellClass(cell.column.columnDef)}>
+            <FlexRender cell={cell} />
+          </div>
+        ))}
+        {!model && (
+          <div role="cell" className="muted">
+            …
+          </div>
+        )}
+      </div>
+    );
+  },
+  (old, next) =>
+    old.row === next.row &&
+    old.index === next.index &&
+    old.start === next.start &&
+    old.columns === next.columns &&
+    old.selection?.keys === next.selection?.keys &&
+    old.selection?.onChange === next.selection?.onChange,
+) as <Row extends object>(props: TableRowProps<Row>) => ReactNode;
 
 function cellClass(column: { meta?: unknown }): string {
   const { narrow, numeric } = column.meta as ColumnLayout;
@@ -140,23 +210,21 @@ function SelectOne({ id, name, selection }: { id: string; name: string; selectio
 }
 
 /** Selects the rows that are in memory. What matches the filter beyond them is the duty of the page's own actions. */
-function SelectAll<Row>({ rows, rowKey, selection }: { rows: Rows<Row>; rowKey: (row: Row) => string; selection: Selection }): ReactNode {
+function SelectAll<Row>({ rows, selection }: { rows: Rows<Row>; selection: Selection }): ReactNode {
   const { keys, onChange } = selection;
-  function all(): Set<string> {
-    const found = new Set<string>();
-    for (let index = 0; index < rows.length; index++) {
-      const row = rows.at(index);
-      if (row !== undefined) found.add(rowKey(row));
-    }
-    return found;
-  }
+  const input = useRef<HTMLInputElement>(null);
+  const isAll = keys.size > 0 && keys.size >= rows.loaded;
+  useEffect(() => {
+    input.current!.indeterminate = keys.size > 0 && !isAll;
+  });
   return (
     <div role="columnheader">
       <input
+        ref={input}
         type="checkbox"
         aria-label="Select all loaded rows"
-        checked={keys.size > 0}
-        onChange={(event) => onChange(event.target.checked ? all() : new Set())}
+        checked={isAll}
+        onChange={() => onChange(isAll ? new Set() : rows.loadedKeys())}
       />
     </div>
   );

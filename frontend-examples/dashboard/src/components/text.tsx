@@ -24,13 +24,13 @@ export const EndpointLink = ({ name }: { name: string }): ReactNode => (
   </Link>
 );
 
-/** What the page shows instead of data: while it is read, where there is none, and where reading failed. */
+/** A text instead of data: while it is read, and where there is none. */
 export const Note = ({ children }: { children: ReactNode }): ReactNode => <p className="note">{children}</p>;
 
-export function Failure({ problem }: { problem: Problem | undefined }): ReactNode {
+export function Failure({ problem, id }: { problem: Problem | undefined; id?: string | undefined }): ReactNode {
   if (!problem) return null;
   return (
-    <p className="failure" role="alert">
+    <p className="failure" role="alert" id={id}>
       {problem.message}
     </p>
   );

@@ -2,11 +2,12 @@
 
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { type ReactNode, useEffect, useState } from "react";
-import { type Client, Provider, useQuery } from "urql";
+import { type Client, Provider } from "urql";
 
 import { createClient } from "../api/client";
 import { ViewerDocument } from "../api/generated";
-import { connection, refused, setToken } from "../api/session";
+import { useLive } from "../api/live";
+import { connection, refused, setToken, tokenChanges } from "../api/session";
 import { useStore } from "../api/store";
 import { type Role, useMay, useViewer, ViewerContext } from "../api/viewer";
 import { Note } from "../components/text";
@@ -28,35 +29,32 @@ const PAGES: readonly { to: string; name: string; role: Role }[] = [
 
 export function Shell(): ReactNode {
   const asksForToken = useStore(refused);
+  const [run, setRun] = useState(0);
   const [client, setClient] = useState<Client>();
-  const [logins, setLogins] = useState(0);
   useEffect(() => {
-    const { client: made, close } = createClient();
-    setClient(made);
+    if (asksForToken) return;
+    const { client, close } = createClient();
+    setClient(client);
     return close;
-  }, [logins]);
+  }, [run, asksForToken]);
   function login(token: string) {
     setToken(token);
     refused.set(false);
-    setLogins(logins + 1);
+    setRun(run + 1);
   }
   if (asksForToken) return <Login onToken={login} />;
   if (!client) return null;
   return (
     <Provider value={client}>
-      <WithViewer onLogout={() => login("")} />
+      <WithViewer key={run} onLogout={() => login("")} />
     </Provider>
   );
 }
 
 function WithViewer({ onLogout }: { onLogout: () => void }): ReactNode {
-  const [{ data, error, fetching }, again] = useQuery({ query: ViewerDocument });
-  useEffect(() => {
-    if (!error) return;
-    const timer = setTimeout(again, 2_000);
-    return () => clearTimeout(timer);
-  }, [error, again]);
-  if (!data) return <Note>{fetching ? "Connecting…" : "The server cannot be reached. Trying again…"}</Note>;
+  const { data, problem, reload } = useLive(ViewerDocument, {});
+  useEffect(() => tokenChanges.subscribe(reload), [reload]);
+  if (!data) return <Note>{problem ? "The server cannot be reached. Trying again…" : "Connecting…"}</Note>;
   return (
     <ViewerContext value={data.viewer}>
       <a className="skip" href="#content" onClick={focusContent}>
@@ -68,7 +66,7 @@ function WithViewer({ onLogout }: { onLogout: () => void }): ReactNode {
           Reveille
         </span>
         <Navigation />
-        <Lamp />
+        <ConnectionState />
         <ViewerName onLogout={onLogout} />
         <ThemeButton />
       </header>
@@ -105,11 +103,11 @@ function Navigation(): ReactNode {
 }
 
 /** State of the connection on which changes arrive; the banner says what else is wrong. */
-function Lamp(): ReactNode {
+function ConnectionState(): ReactNode {
   const state = useStore(connection);
   const text = { live: "Live", connecting: "Connecting", lost: "Offline" }[state];
   return (
-    <span className={`lamp ${state}`} role="status">
+    <span className={`connection ${state}`} role="status">
       {text}
     </span>
   );

@@ -1,0 +1,155 @@
+/** The dialog that creates an operation: for one endpoint, for chosen ones, or for all that match a filter. */
+
+import { type ReactNode, useRef, useState } from "react";
+
+import { CreateOneDocument, type DeviceOperationTemplateInput, type OperationKind } from "../../api/generated";
+import { newIdempotencyKey } from "../../api/idempotency";
+import type { Problem } from "../../api/problem";
+import { useRun } from "../../api/run";
+import { operationTitle, plural } from "../../words";
+import { Dialog, DialogActions } from "../dialog";
+import { Field } from "../field";
+import { FormDialog, useQuestion } from "../form-dialog";
+import { Foreign } from "../text";
+import { type Draft, inputOf, newDraft } from "./draft";
+import { DraftFields } from "./draft-fields";
+import { danger } from "./kinds";
+import { BatchProgress, CreatedOperation } from "./progress";
+import { countOf, filterOf, type Target } from "./target";
+import { useBatch } from "./use-batch";
+import { useObjects } from "./use-objects";
+import "./create.css";
+
+interface Props {
+  target: Target;
+  /** Initial values of the form. Default: a WRITE without a path. */
+  initial?: { kind?: OperationKind; path?: string };
+  onClose: () => void;
+}
+
+/** For the role OPERATOR. */
+export function CreateOperations({ target, initial = {}, onClose }: Props): ReactNode {
+  const [draft, setDraft] = useState<Draft>(() => newDraft(initial.kind ?? "WRITE", initial.path ?? ""));
+  const [count, setCount] = useState(() => countOf(target));
+  const [batchName, setBatchName] = useState<string>();
+  const [stamp] = useState(() => `${new Date().toISOString().slice(0, 19).replace("T", " ")} ${newIdempotencyKey().slice(0, 4)}`);
+  const [refused, setRefused] = useState<Problem>();
+  const isOne = "endpoint" in target;
+  const filter = filterOf(target);
+  const objects = useObjects("filter" in target ? filter : { names: filter.names!.slice(0, 3) }, isOne, draft.rows.map(({ path }) => path));
+  const batch = useBatch();
+  const one = useCreateOne();
+  const { ask, question } = useQuestion();
+  const title = operationTitle({ kind: draft.kind, path: draft.rows[0]!.path, paths: [] });
+  const batchText = batchName ?? `${title} ${stamp}`;
+  const action = isOne ? "Create" : `Create ${plural(count, "operation")}`;
+
+  async function submit(): Promise<Problem | undefined> {
+    const { input, problem } = inputOf(draft, objects);
+    if (problem) return problem;
+    if (!(await isMeant(input))) return undefined;
+    if (isOne) return one.create(input, target.endpoint);
+    // The form is not shown while the batch runs: it shows a refusal once it is shown again.
+    setRefused(undefined);
+    const refusal = await batch.start({ ...("names" in target && { names: target.names }), filter, count, input, batch: batchText });
+    setRefused(refusal);
+    if (refusal?.code === "CONFLICT" && refusal.count !== undefined) setCount(refusal.count);
+    return undefined;
+  }
+
+  /** Whether the viewer wants what cannot be undone; true for all else. */
+  async function isMeant(input: DeviceOperationTemplateInput): Promise<boolean> {
+    const effect = danger(input, count);
+    if (!effect) return true;
+    return ask({
+      title: `${operationTitle({ kind: draft.kind, path: input.path ?? null, paths: [] })}?`,
+      action: isOne ? "Create it" : action,
+      children: (
+        <p>
+          {!isOne && <strong>{plural(count, "endpoint")}. </strong>}
+          {effect}
+        </p>
+      ),
+    });
+  }
+
+  if (one.createdId && isOne) {
+    return (
+      <Dialog key="created" title="Operation created" onClose={onClose} wide>
+        <div className="dialog-body">
+          <CreatedOperation id={one.createdId} endpoint={target.endpoint} />
+        </div>
+        <DialogActions onClose={onClose}>
+          <button type="button" onClick={one.reset}>
+            New operation
+          </button>
+        </DialogActions>
+      </Dialog>
+    );
+  }
+  if (batch.state) {
+    const { request } = batch.state;
+    return (
+      <Dialog key="batch" title={`${title} for ${plural(request.count, "endpoint")}`} onClose={onClose} wide>
+        <div className="dialog-body">
+          <BatchProgress state={batch.state} onContinue={() => void batch.start(request)} />
+        </div>
+        <DialogActions onClose={onClose} />
+      </Dialog>
+    );
+  }
+  return (
+    <>
+      <FormDialog
+        key="form"
+        title="New operation"
+        action={action}
+        wide
+        noValidate
+        problem={refused}
+        uncertain="It may have been created. Create it again: it is not created twice."
+        onSubmit={submit}
+        onDone={() => {}}
+        onClose={onClose}
+      >
+        {isOne ? (
+          <p>
+            For <Foreign text={target.endpoint} />
+          </p>
+        ) : (
+          <p>
+            For <strong>{plural(count, "endpoint")}</strong>
+            {"filter" in target && " that match the filter"}
+          </p>
+        )}
+        <DraftFields draft={draft} objects={objects} onChange={(changed) => setDraft((old) => ({ ...old, ...changed }))} />
+        {!isOne && (
+          <Field name="batch" label="Batch name" hint="Operations are found again by it.">
+            {(control) => (
+              <input {...control} value={batchText} maxLength={255} required onChange={(event) => setBatchName(event.target.value)} />
+            )}
+          </Field>
+        )}
+      </FormDialog>
+      {question}
+    </>
+  );
+}
+
+/** Creation for one endpoint. The key stays while it is uncertain whether the same input was created. */
+function useCreateOne() {
+  const run = useRun();
+  const attempt = useRef({ input: "", key: "" });
+  const [createdId, setCreatedId] = useState<string>();
+
+  async function create(input: DeviceOperationTemplateInput, endpoint: string): Promise<Problem | undefined> {
+    const text = JSON.stringify(input);
+    if (attempt.current.input !== text) attempt.current = { input: text, key: newIdempotencyKey() };
+    const { data, problem } = await run(CreateOneDocument, { input: { ...input, endpoint, idempotencyKey: attempt.current.key } });
+    if (problem) return problem;
+    attempt.current.input = "";
+    setCreatedId(data.createDeviceOperation?.operation.id);
+    return undefined;
+  }
+  return { createdId, create, reset: () => setCreatedId(undefined) };
+}

@@ -1,0 +1,60 @@
+import { expect, test } from "vitest";
+
+import type { Problem } from "../../api/problem";
+import type { Run } from "../../api/run";
+import { MAX_NAMES } from "./target";
+import { createFor, createPieces } from "./use-batch";
+
+const OPEN = { current: false };
+const INPUT = { kind: "WRITE", path: "/5/0/1", value: { string: "a" } } as const;
+const PARTLY: Problem = { code: "UNAVAILABLE", message: "Repeat it.", done: 500 };
+const UNREACHABLE: Problem = { code: "UNREACHABLE", message: "The server cannot be reached." };
+
+/** A server that answers with these results in turn; `sent` are the variables that it received. */
+function serverOf(...results: object[]) {
+  const sent: Record<string, unknown>[] = [];
+  const run = (async (_document: unknown, variables: Record<string, unknown>) => {
+    sent.push(variables);
+    return results[sent.length - 1];
+  }) as unknown as Run;
+  return { run, sent };
+}
+
+test("an unfinished batch is repeated unchanged until it is done", async () => {
+  const done = { created: 900, passedOver: 100 };
+  const { run, sent } = serverOf({ problem: PARTLY }, { data: { createDeviceOperationsFor: done } });
+  const request = { filter: { tags: ["site:north"] }, count: 1_000, input: INPUT, batch: "b" };
+  expect(await createFor(run, request, OPEN)).toEqual(done);
+  expect(sent).toEqual(Array(2).fill({ filter: request.filter, input: INPUT, batch: "b", expectedCount: 1_000 }));
+});
+
+test("a batch stops where the server is lost, and knows whether it had begun", async () => {
+  const request = { filter: {}, count: 1_000, input: INPUT, batch: "b" };
+  expect(await createFor(serverOf({ problem: UNREACHABLE }).run, request, OPEN)).toEqual({ problem: UNREACHABLE, begun: false });
+  const { run } = serverOf({ problem: PARTLY }, { problem: UNREACHABLE });
+  expect(await createFor(run, request, OPEN)).toEqual({ problem: UNREACHABLE, begun: true });
+});
+
+test("a batch that makes no progress is not repeated without end", async () => {
+  const request = { filter: {}, count: 1_000, input: INPUT, batch: "b" };
+  const { run, sent } = serverOf({ problem: PARTLY }, { problem: PARTLY });
+  expect(await createFor(run, request, OPEN)).toEqual({ problem: PARTLY, begun: true });
+  expect(sent.length).toBe(2);
+});
+
+test("more names than a filter may have are created in pieces, and continued with the same key", async () => {
+  const names = Array.from({ length: MAX_NAMES + 2 }, (_, index) => `dev-${index}`);
+  const pieces = { request: { names, filter: {}, count: names.length, input: INPUT, batch: "b" }, key: "k", next: 0, created: 0 };
+  const { run, sent } = serverOf({ data: { createDeviceOperations: Array(MAX_NAMES) } }, { problem: UNREACHABLE }, { data: { createDeviceOperations: Array(2) } });
+  expect(await createPieces(run, pieces, OPEN)).toEqual({ problem: UNREACHABLE, begun: true });
+  expect(await createPieces(run, pieces, OPEN)).toEqual({ created: names.length, passedOver: 0 });
+  expect(sent.map(({ inputs }) => (inputs as object[]).length)).toEqual([MAX_NAMES, 2, 2]);
+  expect((sent[2]!["inputs"] as object[])[1]).toEqual({ ...INPUT, endpoint: names.at(-1), batch: "b", idempotencyKey: "k" });
+});
+
+test("the endpoint that is refused is named", async () => {
+  const names = ["a", "b"];
+  const pieces = { request: { names, filter: {}, count: 2, input: INPUT, batch: "b" }, key: "k", next: 0, created: 0 };
+  const refused: Problem = { code: "LIMIT_EXCEEDED", message: "The queue is full.", index: 1 };
+  expect(await createPieces(serverOf({ problem: refused }).run, pieces, OPEN)).toEqual({ problem: { ...refused, message: "b: The queue is full." }, begun: false });
+});

@@ -1,0 +1,106 @@
+/** Creation of the same operation for many endpoints, which may take several requests. */
+
+import { useCallback, useEffect, useRef, useState } from "react";
+
+import { CreateForDocument, CreatePieceDocument, type DeviceOperationTemplateInput, type EndpointFilter } from "../../api/generated";
+import { newIdempotencyKey } from "../../api/idempotency";
+import { isUncertain, type Problem } from "../../api/problem";
+import { type Run, useRun } from "../../api/run";
+import { MAX_NAMES } from "./target";
+
+export interface BatchRequest {
+  /** Names of endpoints, or a filter. */
+  names?: readonly string[];
+  filter: EndpointFilter;
+  count: number;
+  input: DeviceOperationTemplateInput;
+  batch: string;
+}
+
+export interface BatchState {
+  request: BatchRequest;
+  running: boolean;
+  /** Why it stopped before its end. */
+  problem?: Problem | undefined;
+  /** Set at its end. */
+  result?: { created: number; passedOver: number };
+}
+
+interface BatchRun {
+  state: BatchState | undefined;
+  /** Begin, or continue where it stopped. Resolves to a problem if nothing was created, so that the request can be changed. */
+  start: (request: BatchRequest) => Promise<Problem | undefined>;
+}
+
+export function useBatch(): BatchRun {
+  const run = useRun();
+  const [state, setState] = useState<BatchState>();
+  const isClosed = useRef(false);
+  const pieces = useRef<Pieces>(undefined);
+  useEffect(() => {
+    isClosed.current = false;
+    return () => {
+      isClosed.current = true;
+    };
+  }, []);
+
+  const start = useCallback(
+    async (request: BatchRequest) => {
+      setState({ request, running: true });
+      const inPieces = (request.names?.length ?? 0) > MAX_NAMES;
+      if (inPieces && pieces.current?.request !== request) pieces.current = { request, key: newIdempotencyKey(), next: 0, created: 0 };
+      const outcome = inPieces ? await createPieces(run, pieces.current!, isClosed) : await createFor(run, request, isClosed);
+      if ("created" in outcome) {
+        setState({ request, running: false, result: outcome });
+        return undefined;
+      }
+      const isRefused = !isUncertain(outcome.problem) && !outcome.begun;
+      setState(isRefused ? undefined : { request, running: false, problem: outcome.problem });
+      return isRefused ? outcome.problem : undefined;
+    },
+    [run],
+  );
+  return { state, start };
+}
+
+type Outcome = { created: number; passedOver: number } | { problem: Problem; begun: boolean };
+
+/** A mutation ends after some seconds with the number so far, and is repeated for the rest. */
+export async function createFor(run: Run, request: BatchRequest, isClosed: { current: boolean }): Promise<Outcome> {
+  const { filter, input, batch, count } = request;
+  let done = -1;
+  for (;;) {
+    const { data, problem } = await run(CreateForDocument, { filter, input, batch, expectedCount: count });
+    if (data?.createDeviceOperationsFor) return data.createDeviceOperationsFor;
+    const failed = problem ?? { code: "INTERNAL", message: "The server sent no result." };
+    const isFurther = failed.code === "UNAVAILABLE" && (failed.done ?? -1) > done;
+    done = Math.max(done, failed.done ?? -1);
+    if (!isFurther || isClosed.current) return { problem: failed, begun: done > 0 };
+  }
+}
+
+export interface Pieces {
+  request: BatchRequest;
+  key: string;
+  /** Index of the first name that has no operation yet. */
+  next: number;
+  created: number;
+}
+
+export async function createPieces(run: Run, pieces: Pieces, isClosed: { current: boolean }): Promise<Outcome> {
+  const { request, key } = pieces;
+  const names = request.names!;
+  while (pieces.next < names.length && !isClosed.current) {
+    const piece = names.slice(pieces.next, pieces.next + MAX_NAMES);
+    const inputs = piece.map((endpoint) => ({ ...request.input, endpoint, batch: request.batch, idempotencyKey: key }));
+    const { data, problem } = await run(CreatePieceDocument, { inputs });
+    if (problem) {
+      const at = problem.index === undefined ? undefined : piece[problem.index];
+      const named = at === undefined ? problem : { ...problem, message: `${at}: ${problem.message}` };
+      return { problem: named, begun: pieces.next > 0 };
+    }
+    pieces.next += piece.length;
+    pieces.created += data.createDeviceOperations?.length ?? 0;
+  }
+  return { created: pieces.created, passedOver: 0 };
+}

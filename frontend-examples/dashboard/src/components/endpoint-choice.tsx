@@ -1,0 +1,35 @@
+/** Endpoints chosen by a filter, with the number that match now. */
+
+import type { ReactNode } from "react";
+
+import { EndpointCountDocument, type EndpointFilter } from "../api/generated";
+import { useLive } from "../api/live";
+import { plural } from "../words";
+import { EndpointFilters } from "./endpoint-filters";
+
+interface Props {
+  filter: EndpointFilter;
+  onChange: (change: (latest: EndpointFilter) => EndpointFilter) => void;
+}
+
+export function EndpointChoice({ filter, onChange }: Props): ReactNode {
+  const { data, isCurrent } = useLive(EndpointCountDocument, { filter });
+  const count = isCurrent ? data?.endpointCount : undefined;
+  return (
+    <fieldset className="rows" data-field="filter">
+      <legend>Endpoints</legend>
+      <EndpointFilters filter={filter} onChange={onChange} />
+      <p role="status">
+        {typeof count !== "number" ? "Counting…" : <strong>{plural(count, "endpoint")}</strong>} {count === 1 ? "matches" : "match"} now.
+      </p>
+    </fieldset>
+  );
+}
+
+/** A stored filter in one line. */
+export function filterText(filter: unknown): string {
+  const parts = Object.entries(filter as Record<string, unknown>)
+    .filter(([, value]) => value !== null && value !== undefined)
+    .map(([name, value]) => `${name}: ${Array.isArray(value) ? value.join(", ") : String(value)}`);
+  return parts.join("; ") || "all endpoints";
+}
