@@ -1,0 +1,3 @@
+export type BulkAction = "Cancel" | "Retry";
+
+export const PAST: Record<BulkAction, string> = { Cancel: "canceled", Retry: "queued again" };
