@@ -46,14 +46,19 @@ _INSERT: Final = (
 def main() -> None:
     """Fill, aggregate, read and report."""
     parser = options("bench.scale.readings", __doc__)
-    parser.add_argument("--endpoints", type=int, default=100)
-    parser.add_argument("--readings", type=int, default=100_000, help="of each endpoint")
-    parser.add_argument("--seconds", type=int, default=25, help="between two readings of an endpoint")
+    history_options(parser)
     parser.add_argument("--plans", action="store_true", help="print the plans, too")
     parser.add_argument("--rounds", type=int, default=100, help="reads of each kind")
     arguments = parser.parse_args()
     count = arguments.endpoints * arguments.readings
     run(_measure(arguments), f"{count:,} readings of {arguments.endpoints:,} endpoints, {arguments.database}")
+
+
+def history_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the history's size."""
+    parser.add_argument("--endpoints", type=int, default=100)
+    parser.add_argument("--readings", type=int, default=100_000, help="of each endpoint")
+    parser.add_argument("--seconds", type=int, default=25, help="between two readings of an endpoint")
 
 
 async def _measure(arguments: argparse.Namespace) -> list[Measured]:
@@ -62,13 +67,13 @@ async def _measure(arguments: argparse.Namespace) -> list[Measured]:
         now = time.time_ns() // 1000
         begin = now - arguments.readings * arguments.seconds * SECOND
         started = time.monotonic()
-        await _fill(system, arguments, begin, now)
+        await fill(system, arguments, begin, now)
         filled = time.monotonic() - started
         count = arguments.endpoints * arguments.readings
         figures: list[Measured] = [
             ("filled", count / filled, "readings/s"),
             ("a reading with its indexes", await _size(system, "reading") / count, "bytes"),
-            *await _aggregate(system, count),
+            *await aggregate(system, count),
         ]
         async with reading(system.database_url):
             figures += await _read(arguments, begin, now)
@@ -77,7 +82,8 @@ async def _measure(arguments: argparse.Namespace) -> list[Measured]:
         return figures
 
 
-async def _fill(system: Site, arguments: argparse.Namespace, begin: Instant, now: Instant) -> None:
+async def fill(system: Site, arguments: argparse.Namespace, begin: Instant, now: Instant) -> None:
+    """Insert ``arguments.readings`` readings of :data:`PATH` for each endpoint, with its latest value."""
     store = system.reader
     if system.kind == "postgres":
         await _make_partitions(system, begin, now)
@@ -139,7 +145,8 @@ async def _size(system: Site, table: str) -> int:
     return int(await system.one(sql, table))
 
 
-async def _aggregate(system: Site, count: int) -> list[Measured]:
+async def aggregate(system: Site, count: int) -> list[Measured]:
+    """Aggregate all readings; return the figures."""
     longest, more, started = 0.0, True, time.monotonic()
     while more:
         begun = time.monotonic()

@@ -43,6 +43,13 @@ def test_lines_of_the_table_are_measured_and_written(tmp_path: Path) -> None:
     assert {file.name for file in out.iterdir()} == {"README.md", "figures.json", "wake.svg", "pages.svg"}
 
 
+@pytest.mark.browser
+def test_plots_are_measured_from_the_click_to_the_drawn_plot() -> None:
+    size = ("--endpoints", "2", "--readings", "300", "--rounds", "1")
+    output = run("bench.scale.plot", "--database", KIND, *size)
+    assert "click on 30 d, to drawn: p95" in output
+
+
 def test_the_statements_of_a_transition_do_not_grow_with_subscribers() -> None:
     options = ("--database", KIND, "--subscribers", "1", "40", "--transitions", "10")
     output = run("bench.scale.statements", *options)
