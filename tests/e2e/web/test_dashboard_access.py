@@ -60,6 +60,9 @@ async def test_a_viewer_has_no_pages_of_administrators(page: Page, url: str) -> 
     await expect(pages.get_by_role("link", name="Fleet")).to_be_visible()
     await expect(pages.get_by_role("link", name="Tokens")).to_have_count(0)
     await expect(pages.get_by_role("link", name="Audit")).to_have_count(0)
+    await page.goto(f"{url}/#/tokens")
+    await expect(page.get_by_role("heading", level=1, name="Tokens")).to_be_visible()
+    await expect(page.get_by_role("button", name="New token")).to_have_count(0)
 
 
 async def test_a_token_is_created_used_and_revoked(page: Page, url: str, chromium: Browser) -> None:
@@ -107,8 +110,16 @@ async def test_the_first_token_ends_open_access_and_the_page_continues_with_it(p
     await expect(created).to_contain_text("This tab uses it from now on")
     await created.get_by_role("button", name="Done").click()
     await expect(page.get_by_role("row", name="chief")).to_contain_text("VALID")
+    await expect(page.get_by_role("button", name="Log out")).to_be_visible()
+    await page.get_by_role("button", name="New token").click()
+    await form.get_by_label("Name of the bearer").fill("guest")
+    await form.get_by_label("Role").select_option("VIEWER")
+    await form.get_by_role("button", name="Create").click()
+    await expect(created.get_by_label("Secret")).to_be_visible()
+    await expect(created).not_to_contain_text("This tab uses it")
+    await created.get_by_role("button", name="Done").click()
     await page.reload()
-    await expect(page.get_by_role("row", name="chief")).to_contain_text("VALID")
+    await expect(page.get_by_role("row", name="chief ADMIN")).to_contain_text("VALID")
 
 
 @pytest.fixture

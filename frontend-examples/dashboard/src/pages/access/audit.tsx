@@ -4,7 +4,7 @@ import type { ReactNode } from "react";
 
 import { AuditLogDocument, type AuditLogQuery } from "../../api/generated";
 import { useRows } from "../../api/rows";
-import { type Column, columnsOf, DataTable } from "../../components/data-table";
+import { columnsOf, DataTable } from "../../components/data-table";
 import { Foreign, PageHead } from "../../components/text";
 import { At } from "../../components/time";
 
@@ -13,12 +13,12 @@ type AuditEvent = NonNullable<AuditLogQuery["auditLog"]>["edges"][number]["node"
 const column = columnsOf<AuditEvent>();
 
 const COLUMNS = [
-  column.display({ id: "at", header: "Time", cell: ({ row }) => <At at={row.original.at} />, meta: { width: "12rem", narrow: "7rem" } }),
-  column.display({ id: "actor", header: "By", cell: ({ row }) => <Foreign text={row.original.actor} />, meta: { width: "minmax(7rem, 1fr)" } }),
-  column.display({ id: "action", header: "Action", cell: ({ row }) => row.original.action, meta: { width: "minmax(10rem, 1.2fr)", narrow: "1fr" } }),
-  column.display({ id: "target", header: "Target", cell: ({ row }) => <Foreign text={row.original.target ?? ""} />, meta: { width: "minmax(8rem, 1.2fr)", narrow: "1fr" } }),
-  column.display({ id: "detail", header: "Detail", cell: ({ row }) => <Detail detail={row.original.detail} />, meta: { width: "minmax(10rem, 2fr)" } }),
-] as Column<AuditEvent>[];
+  column("at", "Time", (row) => <At at={row.at} />, { width: "12rem", narrow: "7rem" }),
+  column("actor", "By", (row) => <Foreign text={row.actor} />, { width: "minmax(7rem, 1fr)" }),
+  column("action", "Action", (row) => row.action, { width: "minmax(10rem, 1.2fr)", narrow: "1fr" }),
+  column("target", "Target", (row) => <Foreign text={row.target ?? ""} />, { width: "minmax(8rem, 1.2fr)", narrow: "1fr" }),
+  column("detail", "Detail", (row) => <Detail detail={row.detail} />, { width: "minmax(10rem, 2fr)" }),
+];
 
 const keyOf = ({ id }: AuditEvent): string => id;
 

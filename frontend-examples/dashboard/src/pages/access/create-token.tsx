@@ -1,6 +1,6 @@
 /** The form for a new token, and its secret, which is shown once. */
 
-import { type FormEvent, type ReactNode, useState } from "react";
+import { type ReactNode, useState } from "react";
 
 import { CreateTokenDocument, type Role } from "../../api/generated";
 import type { Problem } from "../../api/problem";
@@ -8,7 +8,9 @@ import { useRun } from "../../api/run";
 import { replaceToken, setToken } from "../../api/session";
 import { useViewer } from "../../api/viewer";
 import { Dialog } from "../../components/dialog";
-import { Failure, Foreign } from "../../components/text";
+import { Field } from "../../components/field";
+import { FormDialog } from "../../components/form-dialog";
+import { Foreign } from "../../components/text";
 import { toast } from "../../components/toasts";
 
 const DAY_MS = 86_400_000;
@@ -28,78 +30,61 @@ interface Props {
 export function CreateToken({ onCreated, onClose }: Props): ReactNode {
   const run = useRun();
   const isOpen = useViewer() === null;
-  const [problem, setProblem] = useState<Problem>();
-  const [created, setCreated] = useState<{ name: string; secret: string }>();
+  const [created, setCreated] = useState<Created>();
 
-  async function submit(event: FormEvent<HTMLFormElement>) {
-    event.preventDefault();
-    const form = new FormData(event.currentTarget);
-    await replaceToken(() => create(form));
-  }
-
-  async function create(form: FormData) {
+  async function create(form: FormData): Promise<Problem | undefined> {
     const days = Number(form.get("days"));
     const name = String(form.get("name"));
-    const { data, problem: failed } = await run(CreateTokenDocument, {
+    const { data, problem } = await run(CreateTokenDocument, {
       name,
       role: String(form.get("role")) as Role,
       expiresAt: days ? new Date(Date.now() + days * DAY_MS).toISOString() : null,
     });
-    setProblem(failed);
     const secret = data?.createApiToken?.secret;
-    if (!secret) return;
+    if (!secret) return problem;
     if (isOpen) setToken(secret); // the first token ends open access, also for this page
-    setCreated({ name, secret });
+    setCreated({ name, secret, replaced: isOpen });
     onCreated();
+    return undefined;
   }
 
-  if (created) return <Secret {...created} replaced={isOpen} onClose={onClose} />;
-  const invalid = problem?.field === "name";
+  if (created) return <Secret {...created} onClose={onClose} />;
   return (
-    <Dialog title="New token" onClose={onClose}>
-      <form onSubmit={(event) => void submit(event)}>
-        <div className="dialog-body">
-          <label>
-            Name of the bearer
-            <input name="name" required maxLength={255} aria-invalid={invalid} aria-describedby="token-problem" />
-          </label>
-          <label>
-            Role
-            <select name="role" defaultValue={isOpen ? "ADMIN" : "OPERATOR"}>
-              <option value="VIEWER">VIEWER: reads everything</option>
-              <option value="OPERATOR">OPERATOR: also creates and cancels operations</option>
-              <option value="ADMIN">ADMIN: also manages tokens and reads the audit</option>
-            </select>
-          </label>
-          <label>
-            Expires
-            <select name="days" defaultValue="90">
-              {DURATIONS.map(({ days, text }) => (
-                <option key={days} value={days}>
-                  {text}
-                </option>
-              ))}
-            </select>
-          </label>
-          {isOpen && <p>Access is open now. The first token ends this for every caller; this page continues with the new token.</p>}
-        </div>
-        <div id="token-problem">
-          <Failure problem={problem} />
-        </div>
-        <div className="dialog-actions">
-          <button type="button" className="quiet" onClick={onClose}>
-            Back
-          </button>
-          <button type="submit" className="primary">
-            Create
-          </button>
-        </div>
-      </form>
-    </Dialog>
+    <FormDialog title="New token" action="Create" onSubmit={(form) => replaceToken(() => create(form))} onDone={() => {}} onClose={onClose}>
+      <Field name="name" label="Name of the bearer">
+        {(control) => <input {...control} name="name" required maxLength={255} />}
+      </Field>
+      <label>
+        Role
+        <select name="role" defaultValue={isOpen ? "ADMIN" : "OPERATOR"}>
+          <option value="VIEWER">VIEWER: reads everything</option>
+          <option value="OPERATOR">OPERATOR: also creates and cancels operations</option>
+          <option value="ADMIN">ADMIN: also manages tokens and reads the audit</option>
+        </select>
+      </label>
+      <label>
+        Expires
+        <select name="days" defaultValue="90">
+          {DURATIONS.map(({ days, text }) => (
+            <option key={days} value={days}>
+              {text}
+            </option>
+          ))}
+        </select>
+      </label>
+      {isOpen && <p>Access is open now. The first token ends this for every caller; this page continues with the new token.</p>}
+    </FormDialog>
   );
 }
 
-function Secret({ name, secret, replaced, onClose }: { name: string; secret: string; replaced: boolean; onClose: () => void }): ReactNode {
+interface Created {
+  name: string;
+  secret: string;
+  /** Whether this tab uses it from now on. */
+  replaced: boolean;
+}
+
+function Secret({ name, secret, replaced, onClose }: Created & { onClose: () => void }): ReactNode {
   async function copy() {
     try {
       await navigator.clipboard.writeText(secret);

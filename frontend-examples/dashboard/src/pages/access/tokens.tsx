@@ -5,7 +5,8 @@ import { type ReactNode, useState } from "react";
 import { RevokeTokenDocument, type TokenFragment, TokensDocument } from "../../api/generated";
 import { useLive } from "../../api/live";
 import { useRun } from "../../api/run";
-import { Confirm } from "../../components/dialog";
+import { For } from "../../api/viewer";
+import { Confirm } from "../../components/form-dialog";
 import { Badge, Failure, Foreign, Note, PageHead } from "../../components/text";
 import { Ago, At, useNow } from "../../components/time";
 import { toast } from "../../components/toasts";
@@ -25,9 +26,11 @@ export function Tokens(): ReactNode {
   return (
     <>
       <PageHead title="Tokens">
-        <button type="button" className="primary" onClick={() => setCreating(true)}>
-          New token
-        </button>
+        <For role="ADMIN">
+          <button type="button" className="primary" onClick={() => setCreating(true)}>
+            New token
+          </button>
+        </For>
       </PageHead>
       <Failure problem={problem} />
       {data?.apiTokens && <TokenList tokens={data.apiTokens} onRevoke={setRevoking} />}
@@ -41,8 +44,8 @@ export function Tokens(): ReactNode {
           onClose={() => setRevoking(undefined)}
         >
           <p>
-            Requests with the token <Foreign text={revoking.name} /> ({revoking.role}) will be refused, and its connections are closed within
-            10 seconds. A revoked token cannot be used again.
+            Requests with the token <Foreign text={revoking.name} /> ({revoking.role}) will be refused, and its connections are
+            closed within 10 seconds. A revoked token cannot be used again.
           </p>
         </Confirm>
       )}
@@ -50,10 +53,19 @@ export function Tokens(): ReactNode {
   );
 }
 
-function TokenList({ tokens, onRevoke }: { tokens: readonly TokenFragment[]; onRevoke: (token: TokenFragment) => void }): ReactNode {
+function TokenList({
+  tokens,
+  onRevoke,
+}: {
+  tokens: readonly TokenFragment[];
+  onRevoke: (token: TokenFragment) => void;
+}): ReactNode {
   if (!tokens.length) {
     return (
-      <Note>There is no token yet: tokens of REVEILLE_AUTH are not listed. The first one ends open access for every caller, so it must be an ADMIN.</Note>
+      <Note>
+        There is no token yet: tokens of REVEILLE_AUTH are not listed. The first one ends open access for every caller, so it must
+        be an ADMIN.
+      </Note>
     );
   }
   return (
@@ -87,7 +99,12 @@ function TokenList({ tokens, onRevoke }: { tokens: readonly TokenFragment[]; onR
                 <Ago at={token.lastUsedAt} />
               </td>
               <td className="wide-only">
-                <At at={token.createdAt} /> {token.createdBy && <>by <Foreign text={token.createdBy} /></>}
+                <At at={token.createdAt} />{" "}
+                {token.createdBy && (
+                  <>
+                    by <Foreign text={token.createdBy} />
+                  </>
+                )}
               </td>
               <td className="num">
                 {!token.revokedAt && (
@@ -117,7 +134,8 @@ function State({ token: { revokedAt, expiresAt } }: { token: TokenFragment }): R
   const expired = Date.parse(expiresAt) <= now;
   return (
     <>
-      <Badge tone={expired ? "idle" : "good"}>{expired ? "EXPIRED" : "VALID"}</Badge> {expired ? "since" : "until"} <At at={expiresAt} />
+      <Badge tone={expired ? "idle" : "good"}>{expired ? "EXPIRED" : "VALID"}</Badge> {expired ? "since" : "until"}{" "}
+      <At at={expiresAt} />
     </>
   );
 }
