@@ -67,6 +67,11 @@ $(DASHBOARD)/dist/index.html: $(DASHBOARD)/node_modules/.installed $(wildcard $(
 	@echo "Building the dashboard"
 	@cd $(DASHBOARD) && $(NEW_NODE) npm run --silent build -- --logLevel warn
 
+.PHONY: screenshots
+screenshots: $(INSTALLED_DEV) $(DASHBOARD)/dist/index.html ## take the pictures of the README again (Chromium)
+	@mkdir -p docs/screenshots
+	REVEILLE_SCREENSHOTS=docs/screenshots $(PYTEST) --quiet tests/e2e/web/test_dashboard_accessibility.py -k screenshots
+
 .PHONY: wheel
 wheel: $(INSTALLED_DEV) $(DASHBOARD)/dist/index.html ## build dist/reveille-*.whl, which contains all runtime files: pipx install dist/reveille-*.whl
 	@rm -rf dist
