@@ -32,6 +32,7 @@ SETTLED_SECONDS: Final = 5.0
 WARM_SECONDS: Final = 45.0
 """Time before the heap is measured, in which the browser compiles what is executed often: 0.7 MiB of machine code."""
 SCROLLED_SECONDS: Final = 10.0
+PAGES: Final = {"dashboard": "/#/fleet", "plain-html": "/plain-html/"}
 ASLEEP: Final = """
     UPDATE endpoint SET presence = 'ASLEEP', told_presence = 'ASLEEP', awake_until = NULL, ready_at = NULL
     WHERE name NOT IN ({awake})
@@ -59,6 +60,7 @@ def main() -> None:
     parser = options("bench.scale.dashboard", __doc__)
     parser.add_argument("--endpoints", type=int, default=100_000)
     parser.add_argument("--minutes", type=float, default=10.0, help="for which each page is watched")
+    parser.add_argument("--page", choices=list(PAGES), help="watch this one alone")
     arguments = parser.parse_args()
     run(_measure(arguments), f"{arguments.endpoints:,} endpoints, {arguments.minutes:g} minutes, {arguments.database}")
 
@@ -71,8 +73,8 @@ async def _measure(arguments: argparse.Namespace) -> list[Measured]:
         await system.run(leshan, web=True)
         figures: list[Measured] = []
         async with _changing(system, names), _chromium() as browser:
-            for title, path in (("dashboard", "/#/fleet"), ("plain-html", "/plain-html/")):
-                figures += await _watched(system, browser, title, path, arguments.minutes * 60)
+            for title in [arguments.page] if arguments.page else PAGES:
+                figures += await _watched(system, browser, title, PAGES[title], arguments.minutes * 60)
         return figures
 
 
