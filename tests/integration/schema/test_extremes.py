@@ -71,6 +71,10 @@ def bounds_of(field: Any) -> tuple[int, int]:
     return (LOWEST, HIGHEST) if isinstance(field, fields.BigIntField) else INT
 
 
+COMPUTED: Final = {"presence_due_at", "ready_until"}
+"""Columns that the database computes from others."""
+
+
 def shown(model: type[Model]) -> dict[str, Any]:
     """Return the columns of a time or a 64-bit number that are not keys."""
     keys = {"id", "seq", "last_seq", "lease_operation", "lease_wake_seq", "wake_seq", "retry_of"}
@@ -78,7 +82,7 @@ def shown(model: type[Model]) -> dict[str, Any]:
     return {
         name: field
         for name, field in columns
-        if isinstance(field, fields.BigIntField) and name not in keys and not name.endswith("_id")
+        if isinstance(field, fields.BigIntField) and name not in keys | COMPUTED and not name.endswith("_id")
     }
 
 
@@ -217,6 +221,6 @@ async def test_all_columns_that_hold_a_time_are_tested() -> None:
         (model, name)
         for model in MODELS
         for name, field in model._meta.fields_map.items()
-        if isinstance(field, InstantField) and (model, name) not in tried
+        if isinstance(field, InstantField) and name not in COMPUTED and (model, name) not in tried
     }
     assert not missing
