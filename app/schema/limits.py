@@ -96,7 +96,7 @@ MAX_POINTS: Final = 2_000
 """Maximum number of intervals of ``readingSeries``."""
 DEFAULT_POINTS: Final = 300
 WINDOW_SECONDS: Final[Range] = (60, 86_400)
-"""Seconds before now of which ``operationStatistics`` reads the ended operations."""
+"""Length in seconds of the time that ``operationStatistics`` covers, up to now."""
 DEFAULT_WINDOW: Final = 3_600
 MAX_NAMES: Final = 1_000
 """Maximum number of endpoint names in a filter."""

@@ -52,8 +52,8 @@ def text(value: str) -> dict[str, Any]:
 
 async def report(api: Api, name: str, samples: dict[int, dict[str, Any]]) -> None:
     """Report nodes by their times in milliseconds, as one Send, and wait until they are stored."""
-    told = [{"time": at, "val": nodes} for at, nodes in samples.items()]
-    body = {"event": "SEND", "data": {"ep": name, "val": told[-1]["val"], "samples": told}}
+    listed = [{"time": at, "val": nodes} for at, nodes in samples.items()]
+    body = {"event": "SEND", "data": {"ep": name, "val": listed[-1]["val"], "samples": listed}}
     answer = await api.http.post("/leshan/events", json=body)
     assert answer.status_code == 202, answer.text
     query = "query ($name: String!) { readings(endpoint: $name, first: 200) { edges { node { at } } } }"

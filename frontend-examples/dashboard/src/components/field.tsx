@@ -50,6 +50,35 @@ export function Field({ name, label, hint, children }: Props): ReactNode {
   );
 }
 
+interface TextFieldProps {
+  /** GraphQL path of the input field. */
+  name: string;
+  label: ReactNode;
+  hint?: ReactNode;
+  className?: string;
+  value: string;
+  onChange: (value: string) => void;
+}
+
+/** A required text in one line, of at most 255 characters. */
+export function TextField({ name, label, hint, className, value, onChange }: TextFieldProps): ReactNode {
+  return (
+    <Field name={name} label={label} hint={hint}>
+      {(control) => (
+        <input
+          {...control}
+          className={className}
+          value={value}
+          required
+          maxLength={255}
+          autoComplete="off"
+          onChange={(event) => onChange(event.target.value)}
+        />
+      )}
+    </Field>
+  );
+}
+
 /** The known field that a field of the server belongs to: the longest one that it begins with. */
 export function nearestField(field: string, known: Iterable<string>): string | undefined {
   const name = field.replace(/^inputs?\.(\d+\.)?/, "");

@@ -4,6 +4,7 @@ import type { ReactNode } from "react";
 
 import { createStore, useStore } from "../api/store";
 import { clockTime, durationText, localTime, utcTime } from "../times";
+import { Foreign } from "./text";
 
 const TICK_MS = 5_000;
 
@@ -34,5 +35,19 @@ export function At({ at, none = "", clock = false }: { at: string | null | undef
     <time dateTime={at} title={utcTime(at)}>
       {clock ? clockTime(at) : localTime(at)}
     </time>
+  );
+}
+
+/** When something was created, and by whom. */
+export function Created({ of: { createdAt, createdBy } }: { of: { createdAt: string; createdBy: string | null } }): ReactNode {
+  return (
+    <>
+      <At at={createdAt} />{" "}
+      {createdBy && (
+        <>
+          by <Foreign text={createdBy} />
+        </>
+      )}
+    </>
   );
 }

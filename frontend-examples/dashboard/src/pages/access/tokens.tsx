@@ -8,7 +8,7 @@ import { useRun } from "../../api/run";
 import { For } from "../../api/viewer";
 import { Confirm } from "../../components/form-dialog";
 import { Badge, Failure, Foreign, Note, PageHead } from "../../components/text";
-import { Ago, At, useNow } from "../../components/time";
+import { Ago, At, Created, useNow } from "../../components/time";
 import { toast } from "../../components/toasts";
 import { CreateToken } from "./create-token";
 
@@ -99,12 +99,7 @@ function TokenList({
                 <Ago at={token.lastUsedAt} />
               </td>
               <td className="wide-only">
-                <At at={token.createdAt} />{" "}
-                {token.createdBy && (
-                  <>
-                    by <Foreign text={token.createdBy} />
-                  </>
-                )}
+                <Created of={token} />
               </td>
               <td className="num">
                 {!token.revokedAt && (

@@ -16,7 +16,7 @@ import { DraftFields } from "../../components/create/draft-fields";
 import { danger } from "../../components/create/kinds";
 import { useObjects } from "../../components/create/use-objects";
 import { EndpointChoice } from "../../components/endpoint-choice";
-import { Field } from "../../components/field";
+import { Field, TextField } from "../../components/field";
 import { TimeFilter } from "../../components/filter-fields";
 import { FormDialog, useQuestion } from "../../components/form-dialog";
 import { MethodField } from "../../components/method-field";
@@ -81,18 +81,7 @@ export function CampaignForm({ packageId, onCreated, onClose }: Props): ReactNod
         onDone={() => created.current && onCreated(created.current)}
         onClose={onClose}
       >
-        <Field name="name" label="Name">
-          {(control) => (
-            <input
-              {...control}
-              value={draft.name}
-              required
-              maxLength={255}
-              autoComplete="off"
-              onChange={(event) => change({ name: event.target.value })}
-            />
-          )}
-        </Field>
+        <TextField name="name" label="Name" value={draft.name} onChange={(text) => change({ name: text })} />
         <EndpointChoice
           filter={draft.filter}
           onChange={(changed) => setDraft((old) => ({ ...old, filter: changed(old.filter) }))}

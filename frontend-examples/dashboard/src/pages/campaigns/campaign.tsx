@@ -14,7 +14,7 @@ import { changes, useLive } from "../../api/live";
 import { For } from "../../api/viewer";
 import { filterText } from "../../components/endpoint-choice";
 import { Badge, Failure, Foreign, Note, PageHead } from "../../components/text";
-import { At } from "../../components/time";
+import { At, Created } from "../../components/time";
 import { campaignTone } from "../../words";
 import { CampaignActions } from "./campaign-actions";
 import { Bar, CountBadges } from "./progress";
@@ -107,12 +107,7 @@ function Facts({ campaign }: { campaign: CampaignFactsFragment }): ReactNode {
         </dd>
         <dt>Created</dt>
         <dd>
-          <At at={campaign.createdAt} />{" "}
-          {campaign.createdBy && (
-            <>
-              by <Foreign text={campaign.createdBy} />
-            </>
-          )}
+          <Created of={campaign} />
         </dd>
         <dt>Started</dt>
         <dd>

@@ -9,7 +9,7 @@ import { useRun } from "../../api/run";
 import { For } from "../../api/viewer";
 import { Confirm } from "../../components/form-dialog";
 import { Failure, Foreign, Note, PageHead } from "../../components/text";
-import { At } from "../../components/time";
+import { Created } from "../../components/time";
 import { toast } from "../../components/toasts";
 import { formatNumber } from "../../words";
 import { PackageForm } from "./package-form";
@@ -110,12 +110,7 @@ function PackageList({ packages, onUpdate, onDelete }: ListProps): ReactNode {
                 {one.uri === null ? <span className="muted">stored here, pushed only</span> : <Foreign text={one.uri} />}
               </td>
               <td className="wide-only">
-                <At at={one.createdAt} />{" "}
-                {one.createdBy && (
-                  <>
-                    by <Foreign text={one.createdBy} />
-                  </>
-                )}
+                <Created of={one} />
               </td>
               <td className="row-actions">
                 <For role="OPERATOR">

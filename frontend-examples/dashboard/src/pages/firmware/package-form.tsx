@@ -4,7 +4,7 @@ import { type ReactNode, useEffect, useRef, useState } from "react";
 
 import { AddPackageDocument } from "../../api/generated";
 import { useRun } from "../../api/run";
-import { Field } from "../../components/field";
+import { Field, TextField } from "../../components/field";
 import { FormDialog } from "../../components/form-dialog";
 import { toast } from "../../components/toasts";
 import { upload } from "./upload";
@@ -38,34 +38,14 @@ export function PackageForm({ onDone, onClose }: { onDone: () => void; onClose: 
   return (
     <FormDialog wide title="New package" action={source === "file" ? "Upload" : "Add"} onSubmit={submit} onClose={onClose}>
       <div className="columns">
-        <Field name="name" label="Name">
-          {(control) => (
-            <input
-              {...control}
-              value={name}
-              required
-              maxLength={255}
-              autoComplete="off"
-              onChange={(event) => setName(event.target.value)}
-            />
-          )}
-        </Field>
-        <Field
+        <TextField name="name" label="Name" value={name} onChange={setName} />
+        <TextField
           name="version"
           label="Version"
           hint="Exactly as the device reports it once it runs this firmware (/3/0/3 or /5/0/7)"
-        >
-          {(control) => (
-            <input
-              {...control}
-              value={version}
-              required
-              maxLength={255}
-              autoComplete="off"
-              onChange={(event) => setVersion(event.target.value)}
-            />
-          )}
-        </Field>
+          value={version}
+          onChange={setVersion}
+        />
       </div>
       <fieldset className="rows">
         <legend>Content</legend>
@@ -82,19 +62,14 @@ export function PackageForm({ onDone, onClose }: { onDone: () => void; onClose: 
             {(control) => <input {...control} type="file" required onChange={(event) => setFile(event.target.files?.[0])} />}
           </Field>
         ) : (
-          <Field name="uri" label="Address" hint="coap, coaps, http or https, at most 255 bytes">
-            {(control) => (
-              <input
-                {...control}
-                className="mono"
-                value={uri}
-                required
-                maxLength={255}
-                autoComplete="off"
-                onChange={(event) => setUri(event.target.value)}
-              />
-            )}
-          </Field>
+          <TextField
+            name="uri"
+            label="Address"
+            hint="coap, coaps, http or https, at most 255 bytes"
+            className="mono"
+            value={uri}
+            onChange={setUri}
+          />
         )}
         {sent !== undefined && (
           <label>

@@ -4,7 +4,7 @@ import { type ReactNode, useState } from "react";
 
 import { type FirmwareMethod, type PackageFragment, UpdateFirmwareDocument } from "../../api/generated";
 import { useRun } from "../../api/run";
-import { Field } from "../../components/field";
+import { TextField } from "../../components/field";
 import { FormDialog } from "../../components/form-dialog";
 import { MethodField } from "../../components/method-field";
 import { Foreign } from "../../components/text";
@@ -33,18 +33,7 @@ export function UpdateForm({ package: { id, name, version, uri }, onDone, onClos
         To <Foreign text={`${name} ${version}`} />. The device downloads it, installs it and reboots. For several devices create a
         campaign.
       </p>
-      <Field name="endpoint" label="Endpoint">
-        {(control) => (
-          <input
-            {...control}
-            value={endpoint}
-            required
-            maxLength={255}
-            autoComplete="off"
-            onChange={(event) => setEndpoint(event.target.value)}
-          />
-        )}
-      </Field>
+      <TextField name="endpoint" label="Endpoint" value={endpoint} onChange={setEndpoint} />
       <MethodField method={method} canPull={uri !== null} onChange={setMethod} />
     </FormDialog>
   );

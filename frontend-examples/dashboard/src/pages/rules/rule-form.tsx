@@ -12,7 +12,7 @@ import {
 import { useRun } from "../../api/run";
 import { type Attribute, ATTRIBUTES, isWhole } from "../../components/create/kinds";
 import { EndpointChoice } from "../../components/endpoint-choice";
-import { Field } from "../../components/field";
+import { Field, TextField } from "../../components/field";
 import { FormDialog } from "../../components/form-dialog";
 import { toast } from "../../components/toasts";
 
@@ -55,18 +55,7 @@ export function RuleForm({ rule, input = EMPTY, onDone, onClose }: Props): React
       onSubmit={submit}
       onClose={onClose}
     >
-      <Field name="name" label="Name">
-        {(control) => (
-          <input
-            {...control}
-            value={draft.name}
-            required
-            maxLength={255}
-            autoComplete="off"
-            onChange={(event) => change({ name: event.target.value })}
-          />
-        )}
-      </Field>
+      <TextField name="name" label="Name" value={draft.name} onChange={(text) => change({ name: text })} />
       <EndpointChoice
         filter={draft.filter}
         onChange={(changed) => setDraft((old) => ({ ...old, filter: changed(old.filter ?? {}) }))}
