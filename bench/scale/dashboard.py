@@ -117,13 +117,15 @@ async def _tick(
 
 
 def _presences(names: list[str]) -> Iterator[dict[str, Any]]:
-    """Yield events that register each endpoint in turn, then events that end each registration, without end. SLEEPING
-    would have no effect: the webhook's events have no order."""
-    for kind in itertools.cycle(("REGISTRATION", "DEREGISTRATION")):
-        for name in names:
-            now = time.time_ns() // 1_000_000
-            registration = update(name, 0)["data"]["registration"]
-            yield {"event": kind, "data": registration | {"registrationDate": now, "lastUpdate": now}}
+    """Yield events that register each endpoint in turn, then events that end each registration, without end. Each
+    registration has its own id: a REGISTRATION with that of an ended one came late and has no effect, as SLEEPING by
+    the webhook has none, whose events have no order."""
+    for number in itertools.count():
+        for kind in ("REGISTRATION", "DEREGISTRATION"):
+            for name in names:
+                now = time.time_ns() // 1_000_000
+                own = {"registrationId": f"r-{name}-{number}", "registrationDate": now, "lastUpdate": now}
+                yield {"event": kind, "data": update(name, 0)["data"]["registration"] | own}
 
 
 @asynccontextmanager
