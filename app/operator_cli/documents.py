@@ -46,6 +46,7 @@ query($name: String!) {{
       registrationId registeredAt lastUpdateAt lifetimeSeconds lwm2mVersion bindingMode queueMode address objectLinks
     }}
     resources {{ path value at observed }}
+    presenceChanges(first: 10) {{ edges {{ node {{ presence at }} }} }}
   }}
 }}"""
 TAG: Final = """

@@ -44,9 +44,11 @@ def showing(api: Api, name: str, *, as_json: bool) -> None:
     endpoint = api.execute(documents.ENDPOINT, name=name)["endpoint"]
     if endpoint is None:
         raise CommandError(f"{name}: unknown endpoint")
+    changes = endpoint["presenceChanges"] = [edge["node"] for edge in endpoint["presenceChanges"]["edges"]]
     if as_json:
         print_json(endpoint)
         return
+    del endpoint["presenceChanges"]
     resources = endpoint.pop("resources")
     registration = endpoint.pop("registration") or {}
     links = [link["url"] for link in registration.pop("objectLinks", None) or ()]
@@ -55,6 +57,8 @@ def showing(api: Api, name: str, *, as_json: bool) -> None:
     if resources:
         rows = [(one["path"], one["value"], one["at"], "observed" if one["observed"] else "") for one in resources]
         show(table("resources", ("path", "value", "at", ""), rows))
+    if changes:
+        show(table("presence, newest first", ("presence", "at"), [(one["presence"], one["at"]) for one in changes]))
 
 
 def tagging(

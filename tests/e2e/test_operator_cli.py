@@ -204,7 +204,10 @@ def test_endpoints_are_listed_tagged_shown_and_deleted(shell: Shell) -> None:
     shown = shell.json("endpoints", "show", DEVICE)
     assert shown["registration"]["lifetimeSeconds"] > 0
     assert shown["firstSeenAt"] <= shown["lastSeenAt"]
-    assert "nextContactBy" in shell.type("endpoints", "show", DEVICE)
+    assert "ONLINE" in {one["presence"] for one in shown["presenceChanges"]}
+    text = shell.type("endpoints", "show", DEVICE)
+    assert "nextContactBy" in text
+    assert "presence, newest first" in text
     assert "unknown endpoint" in shell.type("endpoints", "show", "nobody", code=1)
     assert "unknown endpoint" in shell.type("endpoints", "delete", "nobody", "--yes", code=1)
     assert "tags of 1 to 100 are expected" in shell.type("endpoints", "tag", DEVICE, "-a", "x" * 101, code=1)

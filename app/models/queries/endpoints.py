@@ -6,20 +6,26 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from app.domain.enums import Presence
 from app.domain.object_models import Versions, object_versions
-from app.models.cursors import parse_page_cursor
+from app.models.cursors import parse_page_cursor, parse_seq_cursor
 from app.models.endpoint_index import OBJECTS, TAGS
 from app.models.fields import load_json
 from app.models.ledger.queues import NOTHING
 from app.models.queries.access import MAX_SEQ, Lane, Statement, fetch, on_postgres, reading_through
 from app.models.queries.criteria import EndpointCriteria, below, contains
-from app.models.queries.pages import COUNT_LIMIT, Page, capped, merged
-from app.models.queries.views import EndpointView, Large, ResourceStateView, Row, columns
+from app.models.queries.pages import COUNT_LIMIT, Page, capped, merged, uncounted
+from app.models.queries.views import EndpointView, Large, PresenceChangeView, ResourceStateView, Row, columns
 
 _KIND: Final = "endpoint"
+_PRESENCE_KIND: Final = "presence"
+PRESENCE_PAGE: Final = f"""
+    SELECT {columns(PresenceChangeView, "p")} FROM presence_change p
+    WHERE p.endpoint_id = $1 AND p.seq < $2 ORDER BY p.seq DESC LIMIT $3
+"""
 _NAMED: Final = "e.name = $1 AND e.deleted_at IS NULL"
 
 
@@ -205,6 +211,20 @@ async def endpoints_by_id(ids: Collection[int], large: Large = Large.ALL) -> dic
         return {}
     sql = f"SELECT {_columns(large)} FROM endpoint e WHERE e.id = ANY($1::bigint[])"
     return {view.id: view for view in map(EndpointView.load, await fetch(sql, [list(ids)]))}
+
+
+async def presence_page(endpoint_id: int, first: int, after: str | None = None) -> Page[PresenceChangeView]:
+    """Return a page of an endpoint's presence changes, newest first.
+
+    Raises:
+        InvalidCursor: ``after`` is no cursor of a list of presence changes.
+        ReadUnavailable: the database cannot be reached.
+    """
+    before = MAX_SEQ if after is None else parse_seq_cursor(_PRESENCE_KIND, after)
+    rows = await fetch(PRESENCE_PAGE, [endpoint_id, before, first + 1])
+    found = [PresenceChangeView.load(row) for row in rows]
+    total = partial(uncounted, len(found))
+    return Page.of(_PRESENCE_KIND, found, first, lambda change: change.seq, continued=after is not None, total=total)
 
 
 async def heads_of(endpoint_ids: Collection[int]) -> dict[int, int]:

@@ -48,7 +48,7 @@ from app.schema.limits import (
 PAGED: Final = frozenset(
     {
         *("endpoints", "deviceOperations", "operations", "transitions", "readings", "latestReadings", "auditLog"),
-        *("firmwareUpdates", "campaigns", "targets"),
+        *("firmwareUpdates", "campaigns", "targets", "presenceChanges"),
     }
 )
 """Fields with the argument ``first`` (a test compares them with the schema)."""
@@ -81,6 +81,7 @@ _WITHIN: Final[Mapping[str, int]] = {
     "transitions": 100,
     "resources": 50,
     "targets": 40,
+    "presenceChanges": 40,
     **dict.fromkeys(("retryOf", "observations", "counts"), 2),  # a DataLoader reads them for all rows at once
     **dict.fromkeys(("package", "firmwareUpdate", "update", "campaign"), 2),
     "totalCount": 50,
@@ -97,7 +98,7 @@ LARGE: Final = frozenset(
 _LOADING: Final = frozenset(
     {
         *("operations", "retryOf", "resources", "observations"),
-        *("targets", "campaign", "package", "firmwareUpdate", "update"),
+        *("targets", "campaign", "package", "firmwareUpdate", "update", "presenceChanges"),
     }
 )
 """Fields of objects that read further rows, as all root fields do."""

@@ -17,7 +17,7 @@ from app.models.operation_index import filing
 from app.models.queries import EndpointCriteria, OperationCriteria
 from app.models.queries.access import Statement, fetch, on_postgres
 from app.models.queries.criteria import below
-from app.models.queries.endpoints import endpoint_statement
+from app.models.queries.endpoints import PRESENCE_PAGE, endpoint_statement
 from app.models.queries.log import log_sql
 from app.models.queries.many import not_retried_statement
 from app.models.queries.operations import operation_statement
@@ -243,3 +243,13 @@ async def test_the_log_is_read_along_its_indexes(many_rows_url: str, analyze: bo
             sql = log_sql(shapes, source, conditions, postgres=on_postgres())
             lines = await plan(Statement(sql, [129_000, 129_500, 500, *values]))
             assert not whole_tables(lines), (sql, lines)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("analyze", ANALYZED)
+async def test_the_history_of_a_presence_is_read_along_its_index(many_rows_url: str, analyze: bool) -> None:
+    await execute(many_rows_url, *statistics(analyze))
+    async with reading(many_rows_url):
+        lines = await plan(Statement(PRESENCE_PAGE, [7, END, 51]))
+        assert used_indexes(lines) == {"ix_presence_change_endpoint"}, lines
+        assert not whole_tables(lines), lines

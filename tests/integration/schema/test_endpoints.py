@@ -9,7 +9,9 @@ import pytest
 from app.domain.enums import OperationKind, ValueType
 from app.domain.events import Reported
 from app.domain.values import TypedValue
+from app.models.cursors import log_cursor
 from app.models.ledger import DecodedEvent, Provision, TypedSample
+from app.schema.api.scalars import write_datetime
 from tests.support.api import Api
 from tests.support.ledger import REBOOT, SUCCESS, LedgerWorld, deregistered, new, registered
 
@@ -35,6 +37,13 @@ OPERATIONS = """
       edges { node { kind path } } pageInfo { hasNextPage endCursor } totalCount
     }
   }
+"""
+PRESENCES = """
+  query($name: String!, $first: Int, $after: String) { endpoint(name: $name) {
+    presenceChanges(first: $first, after: $after) {
+      edges { cursor node { cursor presence at } } pageInfo { hasNextPage hasPreviousPage endCursor }
+    }
+  } }
 """
 UPDATE = """
   mutation($name: String!, $input: UpdateEndpointInput!) {
@@ -63,6 +72,41 @@ async def test_an_endpoint_that_is_not_registered_has_no_registration(world: Led
     await world.ingest(deregistered("d"))
     endpoint = (await api.ask(ENDPOINT, name="d"))["endpoint"]
     assert (endpoint["presence"], endpoint["registration"]) == ("OFFLINE", None)
+
+
+async def test_the_history_of_the_presence_is_paged_newest_first(world: LedgerWorld, api: Api) -> None:
+    await world.ledgers[0].submit(Provision("d"))
+    assert (await presences(api))["edges"] == []
+    await world.ingest(registered("d"), registered("other"))
+    for ended, begun in (("r1", "r2"), ("r2", "r3")):
+        await world.ingest(deregistered("d", ended))
+        world.pass_(3)
+        await world.sweep()
+        await world.ingest(registered("d", begun))
+    whole = (await presences(api))["edges"]
+    stored = "SELECT seq, at FROM presence_change WHERE endpoint_id = $1 ORDER BY seq DESC"
+    rows = await world.rows(stored, (await world.endpoint("d"))["id"])
+    assert [edge["node"] for edge in whole] == [
+        {"cursor": log_cursor(row["seq"]), "presence": presence, "at": write_datetime(row["at"])}
+        for row, presence in zip(rows, ("ONLINE", "OFFLINE", "ONLINE", "OFFLINE", "ONLINE"), strict=True)
+    ]
+    paged: list[Any] = []
+    after = None
+    for more in (True, True, False):
+        page = await presences(api, first=2, after=after)
+        info, after = page["pageInfo"], page["pageInfo"]["endCursor"]
+        paged += page["edges"]
+        assert (info["hasNextPage"], info["hasPreviousPage"]) == (more, len(paged) > 2)
+    assert paged == whole
+    operations = (await api.ask(PAGE, first=1))["endpoints"]["pageInfo"]["endCursor"]
+    for bad in ("none", operations):
+        assert (await api.error(PRESENCES, name="d", after=bad))["code"] == "BAD_USER_INPUT"
+    assert (await api.error(PRESENCES, name="d", first=201))["code"] == "LIMIT_EXCEEDED"
+
+
+async def presences(api: Api, **variables: Any) -> dict[str, Any]:
+    found: dict[str, Any] = (await api.ask(PRESENCES, name="d", **variables))["endpoint"]["presenceChanges"]
+    return found
 
 
 async def test_an_endpoint_is_provisioned_once(world: LedgerWorld, api: Api) -> None:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import strawberry
 
-from app.schema.api.enums import OperationStatus, Presence
-from app.schema.api.scalars import DateTime
+from app.schema.api.enums import OperationStatus
 from app.schema.api.types.campaign import Campaign, CampaignTarget
-from app.schema.api.types.device import LOG_CURSOR, DeviceOperation, Endpoint
+from app.schema.api.types.device import DeviceOperation, Endpoint
+from app.schema.api.types.node import LOG_CURSOR
+from app.schema.api.types.presence import PresenceChange
 from app.schema.api.types.resource import ResourceState
 
 
 @strawberry.type(description="A change of an endpoint's presence.")
-class EndpointPresenceChange:
-    cursor: str = strawberry.field(description=LOG_CURSOR)
+class EndpointPresenceChange(PresenceChange):
     endpoint: Endpoint = strawberry.field(description="The endpoint as of this change or later.")
-    presence: Presence = strawberry.field(description="New presence.")
-    at: DateTime = strawberry.field(description="Time of the change.")
 
 
 @strawberry.type(

@@ -37,21 +37,20 @@ from app.schema.api.reads import LoadedOperation
 from app.schema.api.scalars import JSON, DateTime, clamped_int, stored_json
 from app.schema.api.types.firmware_package import written_value
 from app.schema.api.types.firmware_update import EndpointFirmware
-from app.schema.api.types.node import ENTRY_CURSOR, Node, PageInfo, Total, page_info
+from app.schema.api.types.node import ENTRY_CURSOR, LOG_CURSOR, Node, PageInfo, Total, page_info
 from app.schema.api.types.object_model import EndpointObject, object_model_of
 from app.schema.api.types.observation import EndpointObservations
+from app.schema.api.types.presence import EndpointPresences
 from app.schema.api.types.registration import Registration, registration_of
 from app.schema.api.types.resource import ResourceState, observed_of, resource_state
 from app.schema.limits import DEFAULT_PAGE, page_size
-
-LOG_CURSOR: Final = "Position in the log of all transitions, presence changes and resource changes. Opaque."
 
 _ABSENT: Any = None
 """Placeholder for a value that the document does not select."""
 
 
 @strawberry.type(description="A device, identified by its LwM2M endpoint client name.")
-class Endpoint(EndpointObservations, EndpointFirmware, Node):
+class Endpoint(EndpointPresences, EndpointObservations, EndpointFirmware, Node):
     name: str = strawberry.field(description="LwM2M endpoint client name.")
     presence: Presence = strawberry.field(description="Reachability of the device.")
     awake_until: DateTime | None = strawberry.field(

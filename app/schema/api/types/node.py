@@ -11,6 +11,7 @@ from app.models.queries import Page
 T = TypeVar("T")
 
 ENTRY_CURSOR: Final = "Position in the list, for `after`. Opaque."
+LOG_CURSOR: Final = "Position in the log of all transitions, presence changes and resource changes. Opaque."
 
 
 @strawberry.interface(description="An object with a global id.")
