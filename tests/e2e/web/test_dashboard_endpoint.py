@@ -6,6 +6,7 @@ The built-in simulator's devices register by themselves, and wake every few seco
 from __future__ import annotations
 
 import re
+from typing import Final
 from uuid import uuid4
 
 import pytest
@@ -14,8 +15,13 @@ from playwright.async_api import Locator, Page, expect
 from tests.support.api import Api, write
 from tests.support.browser import Watched, provision
 from tests.support.processes import Processes
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio]
+
+
+PRESENCES: Final = """
+query ($name: String!) { endpoint(name: $name) { presenceChanges(first: 5) { pageInfo { hasNextPage } } } }"""
 
 
 async def open_endpoint(page: Page, url: str, name: str) -> None:
@@ -86,6 +92,26 @@ async def test_an_observed_resource_is_plotted_as_it_reports(watched: Watched, a
     await expect(table.get_by_role("row")).not_to_have_count(rows)  # the device wakes, and reports
     await sensor.get_by_role("button", name="Cancel observation Sensor Value").click()
     await expect(sensor.get_by_text("observed", exact=True)).to_have_count(0)
+    assert watched.complaints == []
+
+
+async def test_changes_of_the_presence_are_listed_from_before_the_page_was_opened(watched: Watched, api: Api) -> None:
+    page, name = watched.page, "dev-0008"
+
+    async def has_changed_often() -> bool:
+        endpoint = (await api.ask(PRESENCES, name=name))["endpoint"]
+        return endpoint is not None and endpoint["presenceChanges"]["pageInfo"]["hasNextPage"]
+
+    await eventually(has_changed_often, "there are more changes than the page begins with")
+    await open_endpoint(page, api.url, name)
+    await expect(page.get_by_role("list", name="Changes of presence").get_by_role("listitem")).to_have_count(5)
+    await page.get_by_role("button", name="All changes of presence").click()
+    table = page.get_by_role("table", name="Changes of presence")
+    await expect(table.get_by_role("row").nth(1)).to_contain_text(re.compile("ONLINE|ASLEEP"))
+    rows = await table.get_attribute("aria-rowcount")
+    assert rows is not None
+    assert int(rows) > 6  # one is the heading
+    await expect(table).not_to_have_attribute("aria-rowcount", rows)  # the device wakes
     assert watched.complaints == []
 
 

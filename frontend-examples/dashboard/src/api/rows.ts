@@ -5,7 +5,7 @@
  * bounded however far one scrolls.
  */
 
-import { useEffect, useMemo, useSyncExternalStore } from "react";
+import { useEffect, useMemo, useRef, useSyncExternalStore } from "react";
 import { type AnyVariables, type TypedDocumentNode, useClient } from "urql";
 
 import { periodically } from "./periodic";
@@ -254,4 +254,13 @@ export function useRows<Data, Variables extends AnyVariables, Node>(
 /** Read the visible rows again from time to time: for what changes without an event. */
 export function useRefresh<Node>(rows: Rows<Node>, everySeconds: number): void {
   useEffect(() => periodically(everySeconds * 1_000, () => rows.refreshVisible()), [rows, everySeconds]);
+}
+
+/** Read the visible rows again when the newest known row, by its time or cursor, is another one. */
+export function useReadAgain<Node>(rows: Rows<Node>, newest: string | undefined): void {
+  const seen = useRef(newest);
+  useEffect(() => {
+    if (seen.current !== newest) void rows.refreshVisible();
+    seen.current = newest;
+  }, [rows, newest]);
 }

@@ -38,41 +38,39 @@ export function Endpoint(): ReactNode {
   return <Page key={name} name={name} />;
 }
 
-type PresenceChange = EndpointPresenceSubscription["endpointPresence"];
-/** Changes of the presence beyond this number are dropped: the page stays open for days. */
-const KEPT_CHANGES = 200;
+/** Number of the newest changes of the presence that the page shows without being asked for more. */
+const NEWEST_CHANGES = 5;
 
-function usePage(name: string): [Live<EndpointPageQuery>, readonly PresenceChange[]] {
-  const [seen, setSeen] = useState<readonly PresenceChange[]>([]);
-  const live = useLive(
+function usePage(name: string): Live<EndpointPageQuery> {
+  return useLive(
     EndpointPageDocument,
     { name },
     {
       cursor: (data) => data.transitionCursor,
       everySeconds: EVERY_SECONDS,
-      changes: [
-        changes(EndpointPresenceDocument, { endpoint: name }, withPresence, (events) => {
-          setSeen((old) => withNew(old, events.map(({ endpointPresence }) => endpointPresence)));
-        }),
-      ],
+      changes: [changes(EndpointPresenceDocument, { endpoint: name }, withPresence)],
     },
   );
-  return [live, seen];
 }
 
 function withPresence(data: EndpointPageQuery, events: readonly EndpointPresenceSubscription[]): EndpointPageQuery {
   const { endpoint } = data;
-  return endpoint ? { ...data, endpoint: { ...endpoint, ...events.at(-1)!.endpointPresence.endpoint } } : data;
-}
-
-/** Newest first. A change may arrive twice: after the page was read again, and by an earlier subscription. */
-function withNew(old: readonly PresenceChange[], arrived: readonly PresenceChange[]): readonly PresenceChange[] {
-  const known = new Set(old.map(({ cursor }) => cursor));
-  return [...arrived.filter(({ cursor }) => !known.has(cursor)).reverse(), ...old].slice(0, KEPT_CHANGES);
+  if (!endpoint) return data;
+  const { edges, pageInfo } = endpoint.presenceChanges;
+  const known = new Set(edges.map(({ node }) => node.cursor)); // a change may arrive again after the page was read
+  const arrived = events
+    .map(({ endpointPresence: { cursor, presence, at } }) => ({ node: { cursor, presence, at } }))
+    .filter(({ node }) => !known.has(node.cursor));
+  const all = [...arrived.reverse(), ...edges];
+  const presenceChanges = {
+    edges: all.slice(0, NEWEST_CHANGES),
+    pageInfo: { hasNextPage: pageInfo.hasNextPage || all.length > NEWEST_CHANGES },
+  };
+  return { ...data, endpoint: { ...endpoint, ...events.at(-1)!.endpointPresence.endpoint, presenceChanges } };
 }
 
 function Page({ name }: { name: string }): ReactNode {
-  const [live, presenceChanges] = usePage(name);
+  const live = usePage(name);
   const values = useValues(name);
   const [form, setForm] = useState<{ kind?: OperationKind; path?: string }>();
   const [chosen, setChosen] = useState<readonly string[]>();
@@ -115,7 +113,7 @@ function Page({ name }: { name: string }): ReactNode {
           <HistorySection endpoint={name} values={values.byPath} shown={shown} onShow={onShow} />
           <section className="card" aria-labelledby="timeline">
             <h2 id="timeline">Timeline</h2>
-            <PresenceChanges changes={presenceChanges} />
+            <PresenceChanges endpoint={name} newest={endpoint.presenceChanges} />
             <Operations endpoint={name} />
           </section>
           <section className="card" aria-labelledby="rules">

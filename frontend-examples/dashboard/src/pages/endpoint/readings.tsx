@@ -1,9 +1,9 @@
 /** Readings of a resource that is no number, newest first. */
 
-import { type ReactNode, useEffect, useRef } from "react";
+import type { ReactNode } from "react";
 
 import { ReadingsDocument, type ReadingsQuery } from "../../api/generated";
-import { useRows } from "../../api/rows";
+import { useReadAgain, useRows } from "../../api/rows";
 import { type Column, columnsOf, DataTable } from "../../components/data-table";
 import { Foreign } from "../../components/text";
 import { At } from "../../components/time";
@@ -33,11 +33,7 @@ export function Readings({
   newest: string | undefined;
 }): ReactNode {
   const rows = useRows(ReadingsDocument, { endpoint, path }, (data) => data.readings, keyOf);
-  const seen = useRef(newest);
-  useEffect(() => {
-    if (seen.current !== newest) void rows.refreshVisible();
-    seen.current = newest;
-  }, [rows, newest]);
+  useReadAgain(rows, newest);
   return (
     <div className="readings">
       <h3>

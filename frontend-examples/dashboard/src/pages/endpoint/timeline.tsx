@@ -3,7 +3,13 @@
 import { Link } from "@tanstack/react-router";
 import { type ReactNode, useState } from "react";
 
-import type { EndpointPresenceSubscription, OperationRowFragment } from "../../api/generated";
+import {
+  type EndpointPageQuery,
+  type OperationRowFragment,
+  type PresenceChangeRowFragment,
+  PresenceHistoryDocument,
+} from "../../api/generated";
+import { useReadAgain, useRows } from "../../api/rows";
 import { useMay } from "../../api/viewer";
 import { type Column, columnsOf, DataTable } from "../../components/data-table";
 import { keyOf, useLiveOperations } from "../../components/live-operations";
@@ -11,6 +17,8 @@ import { OperationButtons } from "../../components/operation-buttons";
 import { Foreign, PresenceBadge, Status } from "../../components/text";
 import { Ago, At } from "../../components/time";
 import { answerText, explain, operationTitle, operationValue } from "../../words";
+
+type EndpointPresences = NonNullable<EndpointPageQuery["endpoint"]>["presenceChanges"];
 
 const column = columnsOf<OperationRowFragment>();
 
@@ -59,27 +67,45 @@ export function Operations({ endpoint }: { endpoint: string }): ReactNode {
   );
 }
 
-type PresenceChange = EndpointPresenceSubscription["endpointPresence"];
+const presenceColumn = columnsOf<PresenceChangeRowFragment>();
+const PRESENCE_COLUMNS: Column<PresenceChangeRowFragment>[] = [
+  presenceColumn("presence", "Presence", (row) => <PresenceBadge presence={row.presence} />, { width: "8rem", narrow: "8rem" }),
+  presenceColumn("at", "Since", (row) => <At at={row.at} />, { width: "1fr", narrow: "1fr" }),
+];
 
-/** Changes of the presence since the page was opened: earlier ones are not stored as a list. */
-export function PresenceChanges({ changes }: { changes: readonly PresenceChange[] }): ReactNode {
-  const [all, setAll] = useState(false);
-  if (!changes.length) return <p className="muted">No change of presence since this page was opened.</p>;
-  const shown = all ? changes : changes.slice(0, 5);
+const cursorOf = ({ cursor }: PresenceChangeRowFragment): string => cursor;
+
+/** The newest changes of the presence, and all of them on request. */
+export function PresenceChanges({ endpoint, newest }: { endpoint: string; newest: EndpointPresences }): ReactNode {
+  const [isWhole, setWhole] = useState(false);
+  const changes = newest.edges.map(({ node }) => node);
+  if (!changes.length) return <p className="muted">The presence has not changed yet.</p>;
+  if (isWhole) return <PresenceHistory endpoint={endpoint} newest={changes[0]!.cursor} />;
   return (
     <>
       <ol className="presence" aria-label="Changes of presence">
-        {shown.map(({ cursor, presence, at }) => (
+        {changes.map(({ cursor, presence, at }) => (
           <li key={cursor}>
-            <PresenceBadge presence={presence} /> <At at={at} clock />
+            <PresenceBadge presence={presence} /> <Ago at={at} />
           </li>
         ))}
       </ol>
-      {changes.length > shown.length && (
-        <button type="button" className="small" onClick={() => setAll(true)}>
-          All {changes.length}
+      {newest.pageInfo.hasNextPage && (
+        <button type="button" className="small" onClick={() => setWhole(true)}>
+          All changes of presence
         </button>
       )}
     </>
+  );
+}
+
+/** `newest` is the cursor of the newest known change: another one reads the list again. */
+function PresenceHistory({ endpoint, newest }: { endpoint: string; newest: string }): ReactNode {
+  const rows = useRows(PresenceHistoryDocument, { name: endpoint }, (data) => data.endpoint?.presenceChanges ?? null, cursorOf);
+  useReadAgain(rows, newest);
+  return (
+    <div className="timeline">
+      <DataTable label="Changes of presence" rows={rows} columns={PRESENCE_COLUMNS} rowKey={cursorOf} empty="No changes." />
+    </div>
   );
 }
