@@ -5,6 +5,7 @@ import { type ReactNode, useRef, useState } from "react";
 import {
   CreateCampaignDocument,
   type DeviceOperationTemplateInput,
+  EndpointCountDocument,
   type PackageFragment,
   PackagesDocument,
 } from "../../api/generated";
@@ -21,7 +22,7 @@ import { TimeFilter } from "../../components/filter-fields";
 import { FormDialog, useQuestion } from "../../components/form-dialog";
 import { MethodField } from "../../components/method-field";
 import { toast } from "../../components/toasts";
-import { operationTitle } from "../../words";
+import { operationTitle, plural } from "../../words";
 import { type CampaignDraft, campaignInput, newCampaign } from "./campaign-draft";
 import { WaveFields } from "./wave-fields";
 
@@ -52,7 +53,9 @@ export function CampaignForm({ packageId, onCreated, onClose }: Props): ReactNod
     if (draft.work === "operations") {
       const { input, problem } = inputOf(operation, objects);
       if (problem) return problem;
-      if (!(await isMeant(input))) return undefined;
+      const counted = await run(EndpointCountDocument, { filter: draft.filter });
+      if (counted.problem) return counted.problem;
+      if (!(await isMeant(input, counted.data.endpointCount ?? 0))) return undefined;
       operations.push(input);
     }
     const { data, problem } = await run(CreateCampaignDocument, { input: campaignInput({ ...draft, method }, operations) });
@@ -63,12 +66,21 @@ export function CampaignForm({ packageId, onCreated, onClose }: Props): ReactNod
     return undefined;
   }
 
-  /** Whether the viewer wants what cannot be undone on the devices; true for all else. */
-  async function isMeant(input: DeviceOperationTemplateInput): Promise<boolean> {
-    const effect = danger(input);
+  /** Whether the viewer wants what cannot be undone on the `count` devices; true for all else. */
+  async function isMeant(input: DeviceOperationTemplateInput, count: number): Promise<boolean> {
+    const effect = danger(input, draft.continuous ? Infinity : count);
     if (!effect) return true;
     const title = `${operationTitle({ kind: operation.kind, path: input.path ?? null, paths: [] })}?`;
-    return ask({ title, action: "Create the campaign", children: <p>On every endpoint that matches the filter: {effect}</p> });
+    const children = (
+      <p>
+        <strong>
+          {plural(count, "endpoint")}
+          {draft.continuous && " now, and those that match later"}.
+        </strong>{" "}
+        {effect}
+      </p>
+    );
+    return ask({ title, action: "Create the campaign", children });
   }
 
   return (
