@@ -15,6 +15,7 @@ import { EndpointChoice } from "../../components/endpoint-choice";
 import { Field, TextField } from "../../components/field";
 import { FormDialog } from "../../components/form-dialog";
 import { toast } from "../../components/toasts";
+import { CanceledObservations } from "./canceled-observations";
 
 interface Props {
   /** The rule to change, with its input. Default: a new one. */
@@ -34,6 +35,7 @@ export function RuleForm({ rule, input = EMPTY, onDone, onClose }: Props): React
   const [draft, setDraft] = useState(input);
   const [paths, setPaths] = useState(textOf(input.paths));
   const [readPaths, setReadPaths] = useState(textOf(input.readPaths));
+  const isDisabled = rule?.enabled === true && draft.enabled === false;
   const change = (changed: Partial<ObservationRuleInput>) => setDraft((old) => ({ ...old, ...changed }));
 
   async function submit() {
@@ -51,7 +53,8 @@ export function RuleForm({ rule, input = EMPTY, onDone, onClose }: Props): React
     <FormDialog
       wide
       title={rule ? `Change ${rule.name}` : "New rule"}
-      action={rule ? "Change" : "Create"}
+      action={isDisabled ? "Change and disable" : rule ? "Change" : "Create"}
+      danger={isDisabled}
       onSubmit={submit}
       onClose={onClose}
     >
@@ -99,6 +102,7 @@ export function RuleForm({ rule, input = EMPTY, onDone, onClose }: Props): React
         <input type="checkbox" checked={draft.enabled ?? true} onChange={(event) => change({ enabled: event.target.checked })} />
         Enabled
       </label>
+      {isDisabled && <CanceledObservations rule={rule} />}
     </FormDialog>
   );
 }

@@ -18,9 +18,10 @@ import { Confirm } from "../../components/form-dialog";
 import { Badge, Failure, Foreign, Note, PageHead } from "../../components/text";
 import { toast } from "../../components/toasts";
 import { formatNumber, observationTone } from "../../words";
+import { CanceledObservations } from "./canceled-observations";
 import { RuleForm } from "./rule-form";
 
-type Asking = { what: "edit" | "delete"; rule: RuleFragment } | { what: "create" };
+type Asking = { what: "edit" | "disable" | "delete"; rule: RuleFragment } | { what: "create" };
 
 export function Rules(): ReactNode {
   const { data, problem, reload } = useLive(RulesDocument, {}, { everySeconds: 5 });
@@ -28,21 +29,22 @@ export function Rules(): ReactNode {
   const run = useRun();
   const close = () => setAsking(undefined);
 
-  function report(failed: Problem | undefined, done: string) {
-    toast(failed?.message ?? done, { bad: failed !== undefined });
+  function report(failed: Problem | undefined, done: string): Problem | undefined {
+    if (!failed) toast(done);
     reload();
+    return failed;
   }
-  async function toggle(rule: RuleFragment) {
-    const { problem: failed } = await run(UpdateRuleDocument, {
-      id: rule.id,
-      input: { ...inputOf(rule), enabled: !rule.enabled },
-    });
-    report(failed, `${rule.name} is ${rule.enabled ? "disabled" : "enabled"}.`);
+  async function setEnabled(rule: RuleFragment, enabled: boolean) {
+    const { problem: failed } = await run(UpdateRuleDocument, { id: rule.id, input: { ...inputOf(rule), enabled } });
+    return report(failed, `${rule.name} is ${enabled ? "enabled" : "disabled"}.`);
+  }
+  async function enable(rule: RuleFragment) {
+    const failed = await setEnabled(rule, true);
+    if (failed) toast(failed.message, { bad: true });
   }
   async function remove({ id, name }: RuleFragment) {
     const { problem: failed } = await run(DeleteRuleDocument, { id });
-    if (!failed) report(failed, `${name} is deleted.`);
-    return failed;
+    return report(failed, `${name} is deleted.`);
   }
 
   return (
@@ -63,7 +65,7 @@ export function Rules(): ReactNode {
           <RuleCard
             key={rule.id}
             rule={rule}
-            onToggle={() => void toggle(rule)}
+            onToggle={() => (rule.enabled ? setAsking({ what: "disable", rule }) : void enable(rule))}
             onEdit={() => setAsking({ what: "edit", rule })}
             onDelete={() => setAsking({ what: "delete", rule })}
           />
@@ -71,13 +73,14 @@ export function Rules(): ReactNode {
       </div>
       {asking?.what === "create" && <RuleForm onDone={reload} onClose={close} />}
       {asking?.what === "edit" && <RuleForm rule={asking.rule} input={inputOf(asking.rule)} onDone={reload} onClose={close} />}
+      {asking?.what === "disable" && (
+        <Confirm title="Disable the rule?" action="Disable" danger onConfirm={() => setEnabled(asking.rule, false)} onClose={close}>
+          <CanceledObservations rule={asking.rule} />
+        </Confirm>
+      )}
       {asking?.what === "delete" && (
         <Confirm title="Delete the rule?" action="Delete" danger onConfirm={() => remove(asking.rule)} onClose={close}>
-          <p>
-            The observations of <Foreign text={asking.rule.name} /> are canceled on{" "}
-            <strong>{formatNumber(asking.rule.counts.reduce((sum, { count }) => sum + count, 0))}</strong> endpoints. Stored
-            values are kept.
-          </p>
+          <CanceledObservations rule={asking.rule} />
         </Confirm>
       )}
     </>
@@ -116,13 +119,13 @@ function RuleCard({ rule, onToggle, onEdit, onDelete }: CardProps): ReactNode {
         <For role="OPERATOR">
           <div className="actions">
             <button type="button" onClick={onToggle}>
-              {enabled ? "Disable" : "Enable"}
+              {enabled ? "Disable…" : "Enable"}
             </button>
             <button type="button" onClick={onEdit}>
-              Edit
+              Edit…
             </button>
             <button type="button" className="danger" onClick={onDelete}>
-              Delete
+              Delete…
             </button>
           </div>
         </For>
