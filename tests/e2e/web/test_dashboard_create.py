@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from uuid import uuid4
 
@@ -197,6 +198,57 @@ async def test_an_interrupted_batch_is_continued(watched: Watched, api: Api) -> 
     assert (await api.ask(count, filter={"tags": [tag], "hasPending": True}))["endpointCount"] == 3
     assert lost
     assert [line for line in watched.complaints if "ERR_FAILED" not in line] == []
+
+
+async def begin_a_batch_that_is_held(page: Page, api: Api) -> tuple[Locator, asyncio.Event]:
+    """Begin a batch for 3 endpoints, whose first request ends unfinished once the event is set. Return its dialog."""
+    tag, goes_on = f"site:{uuid4().hex[:8]}", asyncio.Event()
+    await api.ask(TAG, names=[await provision(api) for _ in range(3)], tag=tag)
+
+    async def hold(route: Route) -> None:
+        if goes_on.is_set() or "createDeviceOperationsFor" not in (route.request.post_data or ""):
+            await route.continue_()
+            return
+        await goes_on.wait()
+        error = {"message": "Not finished.", "extensions": {"code": "UNAVAILABLE", "created": 0, "passedOver": 0}}
+        await route.fulfill(json={"data": None, "errors": [error]})
+
+    await page.route("**/graphql", hold)
+    await page.goto(f"{api.url}/#/fleet?tags=%5B%22{tag}%22%5D")
+    await page.get_by_role("button", name="Select all 3 that match").click()
+    await page.get_by_role("button", name="New operation").click()
+    form = page.get_by_role("dialog", name="New operation")
+    await text(form, "Path").fill("/5/0/1")
+    await text(form, "Value").fill("https://url.com/fw.bin")
+    await form.get_by_role("button", name="Create 3 operations").click()
+    return page.get_by_role("dialog", name="WRITE /5/0/1 for 3 endpoints"), goes_on
+
+
+async def test_a_batch_is_stopped_and_continued(watched: Watched, api: Api) -> None:
+    page = watched.page
+    progress, goes_on = await begin_a_batch_that_is_held(page, api)
+    status = progress.get_by_role("status")
+    await expect(status).to_have_text("Creating…")
+    await page.keyboard.press("Escape")
+    await expect(status).to_have_text("Stopping…")
+    goes_on.set()
+    await expect(status).to_have_text("Stopped: not all operations were created.")
+    await progress.get_by_role("button", name="Continue").click()
+    await expect(status).to_contain_text("Created 3 operations")
+    await progress.get_by_role("button", name="Close").click()
+    await expect(progress).to_have_count(0)
+    assert watched.complaints == []
+
+
+async def test_a_batch_whose_page_is_left_says_that_it_is_not_complete(watched: Watched, api: Api) -> None:
+    page = watched.page
+    progress, goes_on = await begin_a_batch_that_is_held(page, api)
+    await expect(progress).to_contain_text("It stops if you leave this page.")
+    await page.goto(f"{api.url}/#/operations")
+    await expect(page.get_by_role("heading", level=1, name="Operations")).to_be_visible()
+    goes_on.set()
+    await expect(page.get_by_text("is not complete: the page was left.")).to_be_visible()
+    assert watched.complaints == []
 
 
 async def test_an_operation_is_created_with_the_keyboard_alone(watched: Watched, api: Api) -> None:

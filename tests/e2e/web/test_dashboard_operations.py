@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -11,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Locator, Page, WebSocketRoute, expect
+from playwright.async_api import Locator, Page, Route, WebSocketRoute, expect
 
 from tests.support.api import Api, write
 from tests.support.api import api as api_of
@@ -284,6 +285,30 @@ async def test_selected_operations_are_canceled_one_by_one(watched: Watched, api
     await expect(rows(page).filter(has_text="/5/0/2")).to_contain_text("CANCELED")
     assert [await status_of(api, id_) for id_ in (first, second, third)] == ["QUEUED", "CANCELED", "CANCELED"]
     await expect(page.get_by_role("button", name="Cancel all…")).to_be_visible()
+    assert watched.complaints == []
+
+
+async def test_canceling_selected_operations_is_stopped_with_a_report(watched: Watched, api: Api) -> None:
+    page, name, goes_on = watched.page, await provision(api), asyncio.Event()
+    await api.create(*(write(name, f"/5/0/{number}") for number in range(6)))
+
+    async def hold(route: Route) -> None:
+        if "cancelDeviceOperation(" in (route.request.post_data or ""):
+            await goes_on.wait()
+        await route.continue_()
+
+    await page.route("**/graphql", hold)
+    await open_list(page, api, endpoint=name)
+    await expect(rows(page)).to_have_count(6)
+    await page.get_by_role("checkbox", name="Select all loaded rows").check()
+    await page.get_by_role("button", name="Cancel selected…").click()
+    dialog = page.get_by_role("dialog", name="Cancel the selected operations")
+    await dialog.get_by_role("button", name="Cancel 6 operations").click()
+    await dialog.get_by_role("button", name="Stop").click()
+    goes_on.set()
+    await expect(dialog).to_contain_text("4 operations canceled, 0 passed over, 2 left out.")
+    await dialog.get_by_role("button", name="Close").click()
+    await expect(rows(page).filter(has_text="QUEUED")).to_have_count(2)
     assert watched.complaints == []
 
 

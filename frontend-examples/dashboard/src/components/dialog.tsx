@@ -28,6 +28,8 @@ export function Dialog({ title, onClose, children, wide = false }: DialogProps):
         event.preventDefault();
         onClose();
       }}
+      // The browser closes it itself at a second Escape in a row.
+      onClose={() => element.current?.open === false && onClose()}
     >
       <h2 id={id}>{title}</h2>
       {children}

@@ -88,13 +88,14 @@ export function CreateOperations({ target, initial = {}, onClose }: Props): Reac
     );
   }
   if (batch.state) {
-    const { request } = batch.state;
+    const { request, running, stopped } = batch.state;
+    const close = running && !stopped ? batch.stop : onClose;
     return (
-      <Dialog key="batch" title={`${title} for ${plural(request.count, "endpoint")}`} onClose={onClose} wide>
+      <Dialog key="batch" title={`${title} for ${plural(request.count, "endpoint")}`} onClose={close} wide>
         <div className="dialog-body">
           <BatchProgress state={batch.state} onContinue={() => void batch.start(request)} />
         </div>
-        <DialogActions onClose={onClose} />
+        <DialogActions close={close === onClose ? "Close" : "Stop"} onClose={close} />
       </Dialog>
     );
   }

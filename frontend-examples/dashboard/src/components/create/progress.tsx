@@ -17,7 +17,7 @@ import type { BatchState } from "./use-batch";
 const EVERY_SECONDS = 1;
 
 export function BatchProgress({ state, onContinue }: { state: BatchState; onContinue: () => void }): ReactNode {
-  const { request, running, problem, result } = state;
+  const { request, running, stopped, problem, result } = state;
   const { batch, count } = request;
   const { data } = useLive(BatchProgressDocument, { batch }, { everySeconds: EVERY_SECONDS });
   const created = Math.max(data?.created ?? 0, result?.created ?? 0);
@@ -40,7 +40,8 @@ export function BatchProgress({ state, onContinue }: { state: BatchState; onCont
         text={confirmedText(data?.confirmed ?? 0, data?.unsuccessful ?? 0, created)}
       />
       <p role="status">
-        {running && "Creating…"}
+        {running && (stopped ? "Stopping…" : "Creating…")}
+        {!running && stopped && "Stopped: not all operations were created."}
         {result &&
           `Created ${plural(result.created, "operation")}${result.created > 0 && done >= result.created ? "; all have ended" : ""}.`}
         {result &&
@@ -49,7 +50,7 @@ export function BatchProgress({ state, onContinue }: { state: BatchState; onCont
             "the object, the resource or room in the queue is missing."}
       </p>
       <Failure problem={problem} />
-      {problem && (
+      {(problem || (stopped && !running)) && (
         <p>
           <button type="button" className="primary" onClick={onContinue}>
             Continue
@@ -57,11 +58,15 @@ export function BatchProgress({ state, onContinue }: { state: BatchState; onCont
           The operations created so far remain.
         </p>
       )}
-      <p>
-        <Link to="/operations" search={{ batch }}>
-          Show the operations of this batch
-        </Link>
-      </p>
+      {running ? (
+        <p className="muted">It stops if you leave this page.</p>
+      ) : (
+        <p>
+          <Link to="/operations" search={{ batch }}>
+            Show the operations of this batch
+          </Link>
+        </p>
+      )}
     </div>
   );
 }

@@ -6,6 +6,7 @@ import { CreateForDocument, CreatePieceDocument, type DeviceOperationTemplateInp
 import { newIdempotencyKey } from "../../api/idempotency";
 import { isUncertain, type Problem } from "../../api/problem";
 import { type Run, useRun } from "../../api/run";
+import { toast } from "../toasts";
 import { MAX_NAMES } from "./target";
 
 export interface BatchRequest {
@@ -20,7 +21,9 @@ export interface BatchRequest {
 export interface BatchState {
   request: BatchRequest;
   running: boolean;
-  /** Why it stopped before its end. */
+  /** Whether the viewer has stopped it. While it also runs, its last request is under way. */
+  stopped?: boolean;
+  /** Why it ended before all was created, unless it was stopped. */
   problem?: Problem | undefined;
   /** Set at its end. */
   result?: { created: number; passedOver: number };
@@ -30,28 +33,41 @@ interface BatchRun {
   state: BatchState | undefined;
   /** Begin, or continue where it stopped. Resolves to a problem if nothing was created, so that the request can be changed. */
   start: (request: BatchRequest) => Promise<Problem | undefined>;
+  /** Send no further request. What was created remains. */
+  stop: () => void;
 }
 
 export function useBatch(): BatchRun {
   const run = useRun();
   const [state, setState] = useState<BatchState>();
-  const isClosed = useRef(false);
+  const isOpen = useRef(true);
+  const isStopped = useRef(false);
   const pieces = useRef<Pieces>(undefined);
   useEffect(() => {
-    isClosed.current = false;
+    isOpen.current = true;
     return () => {
-      isClosed.current = true;
+      isOpen.current = false;
+      isStopped.current = true;
     };
   }, []);
 
   const start = useCallback(
     async (request: BatchRequest) => {
+      isStopped.current = false;
       setState({ request, running: true });
       const inPieces = (request.names?.length ?? 0) > MAX_NAMES;
       if (inPieces && pieces.current?.request !== request) pieces.current = { request, key: newIdempotencyKey(), next: 0, created: 0 };
-      const outcome = inPieces ? await createPieces(run, pieces.current!, isClosed) : await createFor(run, request, isClosed);
+      const outcome = inPieces ? await createPieces(run, pieces.current!, isStopped) : await createFor(run, request, isStopped);
+      if (!isOpen.current && !("created" in outcome)) {
+        const why = "problem" in outcome ? outcome.problem.message : "the page was left.";
+        toast(`Batch ${request.batch} is not complete: ${why}`, { bad: true });
+      }
       if ("created" in outcome) {
         setState({ request, running: false, result: outcome });
+        return undefined;
+      }
+      if ("stopped" in outcome) {
+        setState({ request, running: false, stopped: true });
         return undefined;
       }
       const isRefused = !isUncertain(outcome.problem) && !outcome.begun;
@@ -60,13 +76,17 @@ export function useBatch(): BatchRun {
     },
     [run],
   );
-  return { state, start };
+  const stop = useCallback(() => {
+    isStopped.current = true;
+    setState((old) => old && { ...old, stopped: true });
+  }, []);
+  return { state, start, stop };
 }
 
-type Outcome = { created: number; passedOver: number } | { problem: Problem; begun: boolean };
+type Outcome = { created: number; passedOver: number } | { problem: Problem; begun: boolean } | { stopped: true };
 
 /** A mutation ends after some seconds with the number so far, and is repeated for the rest. */
-export async function createFor(run: Run, request: BatchRequest, isClosed: { current: boolean }): Promise<Outcome> {
+export async function createFor(run: Run, request: BatchRequest, isStopped: { current: boolean }): Promise<Outcome> {
   const { filter, input, batch, count } = request;
   let done = -1;
   for (;;) {
@@ -75,7 +95,8 @@ export async function createFor(run: Run, request: BatchRequest, isClosed: { cur
     const failed = problem ?? { code: "INTERNAL", message: "The server sent no result." };
     const isFurther = failed.code === "UNAVAILABLE" && (failed.done ?? -1) > done;
     done = Math.max(done, failed.done ?? -1);
-    if (!isFurther || isClosed.current) return { problem: failed, begun: done > 0 };
+    if (!isFurther) return { problem: failed, begun: done > 0 };
+    if (isStopped.current) return { stopped: true };
   }
 }
 
@@ -87,10 +108,11 @@ export interface Pieces {
   created: number;
 }
 
-export async function createPieces(run: Run, pieces: Pieces, isClosed: { current: boolean }): Promise<Outcome> {
+export async function createPieces(run: Run, pieces: Pieces, isStopped: { current: boolean }): Promise<Outcome> {
   const { request, key } = pieces;
   const names = request.names!;
-  while (pieces.next < names.length && !isClosed.current) {
+  while (pieces.next < names.length) {
+    if (isStopped.current) return { stopped: true };
     const piece = names.slice(pieces.next, pieces.next + MAX_NAMES);
     const inputs = piece.map((endpoint) => ({ ...request.input, endpoint, batch: request.batch, idempotencyKey: key }));
     const { data, problem } = await run(CreatePieceDocument, { inputs });

@@ -34,6 +34,7 @@ export function BulkSelected({ action, operations, onDone, onClose }: Props): Re
   const [chosen] = useState(operations);
   const [able] = useState(() => operations.filter(action === "Cancel" ? canCancel : canRetry));
   const [progress, setProgress] = useState<Progress>();
+  const [isStopped, setStopped] = useState(false);
   const stopped = useRef(false);
   useEffect(() => {
     stopped.current = false;
@@ -41,6 +42,10 @@ export function BulkSelected({ action, operations, onDone, onClose }: Props): Re
       stopped.current = true;
     };
   }, []);
+  function stop() {
+    stopped.current = true;
+    setStopped(true);
+  }
 
   async function execute() {
     let now: Progress = { done: 0, failed: 0 };
@@ -59,9 +64,10 @@ export function BulkSelected({ action, operations, onDone, onClose }: Props): Re
   const others = chosen.length - able.length;
   const othersText = others === 1 ? "other one cannot" : `${formatNumber(others)} others cannot`;
   const asking = action === "Retry" ? able.filter(asksBeforeRetry).length : 0;
-  const isRunning = progress !== undefined && progress.done + progress.failed < able.length;
+  const isRunning = progress !== undefined && !isStopped && progress.done + progress.failed < able.length;
+  const close = isRunning ? stop : onClose;
   return (
-    <Dialog title={`${action} the selected operations`} onClose={onClose}>
+    <Dialog title={`${action} the selected operations`} onClose={close}>
       <div className="dialog-body">
         <p>
           <strong>{plural(able.length, "operation")}</strong> of {formatNumber(chosen.length)} selected.
@@ -73,9 +79,9 @@ export function BulkSelected({ action, operations, onDone, onClose }: Props): Re
             executes it a second time.
           </p>
         )}
-        {progress && <Report action={action} total={able.length} progress={progress} />}
+        {progress && <Report action={action} total={able.length} progress={progress} isStopped={isStopped} />}
       </div>
-      <DialogActions close={isRunning ? "Stop" : progress ? "Close" : "Back"} onClose={onClose}>
+      <DialogActions close={isRunning ? "Stop" : progress ? "Close" : "Back"} onClose={close}>
         {!progress && able.length > 0 && (
           <button type="button" className="danger" onClick={() => void execute()}>
             {action} {plural(able.length, "operation")}
@@ -86,13 +92,21 @@ export function BulkSelected({ action, operations, onDone, onClose }: Props): Re
   );
 }
 
-function Report({ action, total, progress }: { action: BulkAction; total: number; progress: Progress }): ReactNode {
+interface ReportProps {
+  action: BulkAction;
+  total: number;
+  progress: Progress;
+  isStopped: boolean;
+}
+
+function Report({ action, total, progress, isStopped }: ReportProps): ReactNode {
   const { done, failed, problem } = progress;
   return (
     <>
       <progress max={total} value={done + failed} aria-label="Progress" />
       <p role="status">
-        {plural(done, "operation")} {PAST[action]}, {formatNumber(failed)} passed over.
+        {plural(done, "operation")} {PAST[action]}, {formatNumber(failed)} passed over
+        {isStopped && `, ${formatNumber(total - done - failed)} left out`}.
       </p>
       {problem && <p className="muted">{problem.message}</p>}
     </>
