@@ -89,6 +89,7 @@ async def test_a_package_is_uploaded_and_deleted(page: Page, api: Api) -> None:
     await form.get_by_label("Name", exact=True).fill("uploaded")
     await form.get_by_label("Version").fill("3.0.0")
     file = FilePayload(name="image.bin", mimeType="application/octet-stream", buffer=b"x" * 100_000)
+    await form.get_by_label("File", exact=True).dispatch_event("cancel")  # the file chooser is left
     await form.get_by_label("File", exact=True).set_input_files(file)
     await form.get_by_role("button", name="Upload").click()
     row = page.get_by_role("row", name="uploaded")

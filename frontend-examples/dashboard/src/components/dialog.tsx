@@ -25,6 +25,7 @@ export function Dialog({ title, onClose, children, wide = false }: DialogProps):
       className={wide ? "dialog wide" : "dialog"}
       aria-labelledby={id}
       onCancel={(event) => {
+        if (event.target !== event.currentTarget) return; // a file chooser was left
         event.preventDefault();
         onClose();
       }}
