@@ -251,6 +251,22 @@ async def test_a_batch_whose_page_is_left_says_that_it_is_not_complete(watched: 
     assert watched.complaints == []
 
 
+async def test_a_message_appears_in_the_dialog_that_is_open(watched: Watched, api: Api) -> None:
+    page = watched.page
+    _, goes_on = await begin_a_batch_that_is_held(page, api)
+    await page.goto(f"{api.url}/#/operations")
+    await page.get_by_role("button", name="Pause dispatch").click()
+    dialog = page.get_by_role("dialog", name="Pause dispatch")
+    goes_on.set()
+    message = page.get_by_text("is not complete: the page was left.")
+    await expect(dialog.get_by_text("is not complete: the page was left.")).to_be_visible()
+    await expect(message).to_have_count(1)
+    await page.keyboard.press("Escape")
+    await expect(dialog).to_have_count(0)
+    await expect(message).to_be_visible()
+    assert watched.complaints == []
+
+
 async def test_an_operation_is_created_with_the_keyboard_alone(watched: Watched, api: Api) -> None:
     name, page = await provision(api), watched.page
     await page.goto(f"{api.url}/#/fleet?nameContains={name}")

@@ -2,6 +2,8 @@
 
 import { type ReactNode, useId, useLayoutEffect, useRef } from "react";
 
+import { Toasts } from "./toasts";
+
 interface DialogProps {
   title: string;
   onClose: () => void;
@@ -34,6 +36,7 @@ export function Dialog({ title, onClose, children, wide = false }: DialogProps):
     >
       <h2 id={id}>{title}</h2>
       {children}
+      <Toasts />
     </dialog>
   );
 }

@@ -71,10 +71,10 @@ function WithViewer({ onLogout }: { onLogout: () => void }): ReactNode {
         <ThemeButton />
       </header>
       <Banner />
+      <Toasts />
       <main id="content" tabIndex={-1}>
         <Outlet />
       </main>
-      <Toasts />
     </ViewerContext>
   );
 }
