@@ -100,6 +100,27 @@ async def test_the_address_and_the_controls_are_the_same_filter(watched: Watched
     assert watched.complaints == []
 
 
+async def test_a_phone_shows_why_operations_wait_and_filters_on_demand(watched: Watched, api: Api) -> None:
+    page, name = watched.page, await provision(api)
+    await api.create(write(name, "/5/0/1"), write(name, "/5/0/2"))
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await open_list(page, api, endpoint=name)
+    await expect(rows(page).get_by_text("Waits until the device wakes")).to_have_count(2)
+    edges = "(rows) => rows.map((row) => row.getBoundingClientRect()).map(({top, bottom}) => [top, bottom])"
+    (_, first_ends), (second_begins, _) = await rows(page).evaluate_all(edges)
+    assert first_ends <= second_begins
+
+    field = page.get_by_role("textbox", name="Endpoint")
+    await expect(field).to_be_hidden()
+    await page.get_by_role("button", name="Filters (1 set)").click()
+    await field.fill("other")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("No operation matches.")).to_be_visible()
+    await page.get_by_role("button", name="Hide filters").click()
+    await expect(field).to_be_hidden()
+    assert watched.complaints == []
+
+
 async def test_each_filter_of_the_address_restricts_the_list(watched: Watched, api: Api) -> None:
     page, name, batch = watched.page, await provision(api), f"each-{uuid4().hex}"
     (id_,) = await api.create(write(name, batch=batch))

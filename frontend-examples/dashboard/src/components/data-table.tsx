@@ -2,18 +2,27 @@
 
 import { type ColumnDef, createColumnHelper, FlexRender, type Row as ModelOf, tableFeatures, useTable } from "@tanstack/react-table";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { memo, type ReactNode, useEffect, useMemo, useRef } from "react";
+import { memo, type ReactNode, useEffect, useMemo, useRef, useSyncExternalStore } from "react";
 
 import type { Rows } from "../api/rows";
 import { Failure, Note } from "./text";
 
 const features = tableFeatures({});
 const ROW_HEIGHT = 40;
+/** Height of a row with a second line. */
+const TALL_ROW_HEIGHT = 60;
+
+/** The screens on which `ColumnLayout.narrow` applies; the style sheets have the same width. */
+const narrowScreen = matchMedia("(width < 44rem)");
+function onNarrowChange(listener: () => void): () => void {
+  narrowScreen.addEventListener("change", listener);
+  return () => narrowScreen.removeEventListener("change", listener);
+}
 
 export interface ColumnLayout {
   /** Width as a track of a CSS grid. */
   width: string;
-  /** Width on a narrow screen; without it the column is hidden there. */
+  /** Width on a narrow screen, "line" for a second line of each row; without it the column is hidden there. */
   narrow?: string;
   numeric?: boolean;
 }
@@ -52,12 +61,15 @@ export function DataTable<Row extends object>(props: Props<Row>): ReactNode {
   const { label, rows, columns, rowKey, rowName = rowKey, selection, empty } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const count = rows.length + (rows.hasMore ? 1 : 0);
+  const isNarrow = useSyncExternalStore(onNarrowChange, () => narrowScreen.matches);
+  const rowHeight = isNarrow && columns.some(({ meta }) => meta.narrow === "line") ? TALL_ROW_HEIGHT : ROW_HEIGHT;
   const virtualizer = useVirtualizer({
     count,
     getScrollElement: () => scroller.current,
-    estimateSize: () => ROW_HEIGHT,
+    estimateSize: () => rowHeight,
     overscan: 12,
   });
+  useEffect(() => virtualizer.measure(), [virtualizer, rowHeight]);
   const items = virtualizer.getVirtualItems();
   const first = items[0]?.index ?? 0;
   const last = items[items.length - 1]?.index ?? 0;
@@ -76,7 +88,8 @@ export function DataTable<Row extends object>(props: Props<Row>): ReactNode {
     [selection && "2rem", ...columns.map(({ meta }) => width(meta))].filter(Boolean).join(" ");
   const style = {
     "--columns": tracks(({ width }) => width),
-    "--narrow-columns": tracks(({ narrow }) => narrow),
+    "--second-line-start": selection ? 2 : 1,
+    "--narrow-columns": tracks(({ narrow }) => (narrow === "line" ? undefined : narrow)),
   } as React.CSSProperties;
 
   if (!rows.loading && count === 0) {
@@ -108,6 +121,7 @@ export function DataTable<Row extends object>(props: Props<Row>): ReactNode {
                 key={key}
                 index={index}
                 start={start}
+                height={rowHeight}
                 row={row}
                 id={id}
                 name={row && selection && rowName(row)}
@@ -151,6 +165,7 @@ interface TableRowProps<Row extends object> {
   index: number;
   /** Distance from the top of the body, in pixels. */
   start: number;
+  height: number;
   /** Undefined while it is read. */
   row: Row | undefined;
   id: string | undefined;
@@ -163,9 +178,9 @@ interface TableRowProps<Row extends object> {
 
 /** One row, rendered again only if it changed: of a hundred changes a second most concern other rows. */
 const TableRow = memo(
-  function TableRow<Row extends object>({ index, start, id, name = "", model, selection }: TableRowProps<Row>): ReactNode {
+  function TableRow<Row extends object>({ index, start, height, id, name = "", model, selection }: TableRowProps<Row>): ReactNode {
     return (
-      <div className="table-row" role="row" aria-rowindex={index + 2} style={{ transform: `translateY(${start}px)`, height: ROW_HEIGHT }}>
+      <div className="table-row" role="row" aria-rowindex={index + 2} style={{ transform: `translateY(${start}px)`, height }}>
         {id !== undefined && selection && <SelectOne id={id} name={name} selection={selection} />}
         {model?.getAllCells().map((cell) => (
           <div key={cell.id} role="cell" className={cellClass(cell.column.columnDef)}>
@@ -184,6 +199,7 @@ const TableRow = memo(
     old.row === next.row &&
     old.index === next.index &&
     old.start === next.start &&
+    old.height === next.height &&
     old.columns === next.columns &&
     old.selection?.keys === next.selection?.keys &&
     old.selection?.onChange === next.selection?.onChange,
@@ -191,7 +207,7 @@ const TableRow = memo(
 
 function cellClass(column: { meta?: unknown }): string {
   const { narrow, numeric } = column.meta as ColumnLayout;
-  return [numeric && "num", !narrow && "wide-only"].filter(Boolean).join(" ");
+  return [numeric && "num", !narrow && "wide-only", narrow === "line" && "second-line"].filter(Boolean).join(" ");
 }
 
 function SelectOne({ id, name, selection }: { id: string; name: string; selection: Selection }): ReactNode {

@@ -6,6 +6,7 @@ import type { Presence } from "../api/generated";
 import { type EndpointSearch, setFields } from "../filters";
 import { PRESENCES } from "../words";
 import { onEnter, TextFilter, TimeFilter } from "./filter-fields";
+import { Filters } from "./filters";
 import { Foreign } from "./text";
 
 const SEARCH_DELAY_MS = 250;
@@ -19,34 +20,17 @@ interface Props {
 
 export function EndpointFilters({ filter, onChange }: Props): ReactNode {
   const { presences, tags } = filter;
-  const more = MORE.filter((name) => filter[name] !== undefined).length;
-  const [isOpen, setOpen] = useState(more > 0);
   const change = (changed: EndpointSearch) => onChange((latest) => setFields({ ...latest, ...changed }));
   function togglePresence(presence: Presence) {
     const chosen = PRESENCES.filter((one) => (presences?.includes(one) ?? false) !== (one === presence));
     change({ presences: chosen.length ? chosen : undefined });
   }
   return (
-    <search className="filters" aria-label="Filters">
-      <NameSearch value={filter.nameContains ?? ""} onChange={(text) => change({ nameContains: text || undefined })} />
-      <div className="toggles" role="group" aria-label="Presence">
-        {PRESENCES.map((one) => (
-          <Toggle key={one} on={presences?.includes(one) ?? false} onClick={() => togglePresence(one)}>
-            {one}
-          </Toggle>
-        ))}
-      </div>
-      <div className="toggles" role="group" aria-label="State">
-        <YesToggle value={filter.overdue} yes="Overdue" no="Not overdue" onChange={(overdue) => change({ overdue })} />
-        <YesToggle
-          value={filter.hasPending}
-          yes="Pending operations"
-          no="Nothing pending"
-          onChange={(hasPending) => change({ hasPending })}
-        />
-      </div>
-      <TagFilter tags={tags ?? []} onChange={(next) => change({ tags: next.length ? next : undefined })} />
-      {isOpen && (
+    <Filters
+      set={Object.keys(filter)}
+      moreNames={MORE}
+      onReset={() => onChange(() => ({}))}
+      more={
         <>
           <TextFilter
             label="Object id"
@@ -67,16 +51,27 @@ export function EndpointFilters({ filter, onChange }: Props): ReactNode {
             onChange={(lastSeenBefore) => change({ lastSeenBefore })}
           />
         </>
-      )}
-      <button type="button" className="quiet" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
-        {isOpen ? "Fewer filters" : more ? `More filters (${more} set)` : "More filters"}
-      </button>
-      {Object.keys(filter).length > 0 && (
-        <button type="button" className="quiet" onClick={() => onChange(() => ({}))}>
-          Reset
-        </button>
-      )}
-    </search>
+      }
+    >
+      <NameSearch value={filter.nameContains ?? ""} onChange={(text) => change({ nameContains: text || undefined })} />
+      <div className="toggles" role="group" aria-label="Presence">
+        {PRESENCES.map((one) => (
+          <Toggle key={one} on={presences?.includes(one) ?? false} onClick={() => togglePresence(one)}>
+            {one}
+          </Toggle>
+        ))}
+      </div>
+      <div className="toggles" role="group" aria-label="State">
+        <YesToggle value={filter.overdue} yes="Overdue" no="Not overdue" onChange={(overdue) => change({ overdue })} />
+        <YesToggle
+          value={filter.hasPending}
+          yes="Pending operations"
+          no="Nothing pending"
+          onChange={(hasPending) => change({ hasPending })}
+        />
+      </div>
+      <TagFilter tags={tags ?? []} onChange={(next) => change({ tags: next.length ? next : undefined })} />
+    </Filters>
   );
 }
 

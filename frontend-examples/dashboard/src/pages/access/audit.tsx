@@ -13,10 +13,10 @@ type AuditEvent = NonNullable<AuditLogQuery["auditLog"]>["edges"][number]["node"
 const column = columnsOf<AuditEvent>();
 
 const COLUMNS = [
-  column("at", "Time", (row) => <At at={row.at} />, { width: "12rem", narrow: "7rem" }),
+  column("at", "Time", (row) => <At at={row.at} />, { width: "12rem", narrow: "10.5rem" }),
   column("actor", "By", (row) => <Foreign text={row.actor} />, { width: "minmax(7rem, 1fr)" }),
   column("action", "Action", (row) => row.action, { width: "minmax(10rem, 1.2fr)", narrow: "1fr" }),
-  column("target", "Target", (row) => <Foreign text={row.target ?? ""} />, { width: "minmax(8rem, 1.2fr)", narrow: "1fr" }),
+  column("target", "Target", (row) => <Foreign text={row.target ?? ""} />, { width: "minmax(8rem, 1.2fr)", narrow: "line" }),
   column("detail", "Detail", (row) => <Detail detail={row.detail} />, { width: "minmax(10rem, 2fr)" }),
 ];
 

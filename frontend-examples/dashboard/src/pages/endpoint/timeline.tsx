@@ -35,7 +35,7 @@ const COLUMNS: Column<OperationRowFragment>[] = [
     ),
     { width: "minmax(7rem, 1fr)", narrow: "1fr" },
   ),
-  column("detail", "Value or state", (row) => <Detail operation={row} />, { width: "minmax(7rem, 1.4fr)" }),
+  column("detail", "Value or state", (row) => <Detail operation={row} />, { width: "minmax(7rem, 1.4fr)", narrow: "line" }),
 ];
 
 const ACTIONS = column(

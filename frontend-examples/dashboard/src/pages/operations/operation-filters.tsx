@@ -1,10 +1,11 @@
 /** Every filter of the API for operations. Each control is a search parameter of the address. */
 
-import { type ReactNode, useState } from "react";
+import type { ReactNode } from "react";
 
 import type { OperationRowFragment, ReasonCode } from "../../api/generated";
 import type { Problem } from "../../api/problem";
 import { ChoiceFilter, TextFilter, TimeFilter } from "../../components/filter-fields";
+import { Filters } from "../../components/filters";
 import type { OperationSearch } from "../../filters";
 import { KINDS, STATUSES } from "../../operation-rules";
 import { REASON_CODES } from "../../words";
@@ -24,15 +25,13 @@ export function OperationFilters({ filter, problem, onChange }: Props): ReactNod
     value: filter[name] ?? undefined,
     onChange: (value: OperationSearch[Name] | undefined) => onChange((latest) => ({ ...latest, [name]: value })),
   });
-  const more = MORE.filter((name) => filter[name] !== undefined).length;
-  const [isOpen, setOpen] = useState(more > 0);
   const invalid = (name: string) => problem?.field?.endsWith(name) ?? false;
   return (
-    <search className="filters" aria-label="Filters">
-      <ChoiceFilter label="Status" options={STATUSES} {...(set("statuses") as Choice<OperationRowFragment["status"]>)} />
-      <TextFilter label="Endpoint" placeholder="exact name" size={22} {...(set("endpoint") as Text)} invalid={invalid("endpoint")} />
-      <TextFilter label="Path at or below" placeholder="/5/0" size={10} {...(set("pathPrefix") as Text)} invalid={invalid("pathPrefix")} />
-      {isOpen && (
+    <Filters
+      set={Object.keys(filter)}
+      moreNames={MORE}
+      onReset={() => onChange(() => ({}))}
+      more={
         <>
           <ChoiceFilter label="Kind" options={KINDS} {...(set("kinds") as Choice<OperationRowFragment["kind"]>)} />
           <ChoiceFilter label="Reason" options={REASON_CODES} {...(set("reasons") as Choice<ReasonCode>)} />
@@ -42,16 +41,12 @@ export function OperationFilters({ filter, problem, onChange }: Props): ReactNod
           <TextFilter label="Created by" size={12} {...(set("createdBy") as Text)} invalid={invalid("createdBy")} />
           <Retried {...(set("retried") as RetriedProps)} />
         </>
-      )}
-      <button type="button" className="quiet" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
-        {isOpen ? "Fewer filters" : more ? `More filters (${more} set)` : "More filters"}
-      </button>
-      {Object.keys(filter).length > 0 && (
-        <button type="button" className="quiet" onClick={() => onChange(() => ({}))}>
-          Reset
-        </button>
-      )}
-    </search>
+      }
+    >
+      <ChoiceFilter label="Status" options={STATUSES} {...(set("statuses") as Choice<OperationRowFragment["status"]>)} />
+      <TextFilter label="Endpoint" placeholder="exact name" size={22} {...(set("endpoint") as Text)} invalid={invalid("endpoint")} />
+      <TextFilter label="Path at or below" placeholder="/5/0" size={10} {...(set("pathPrefix") as Text)} invalid={invalid("pathPrefix")} />
+    </Filters>
   );
 }
 

@@ -27,7 +27,7 @@ const route = getRouteApi("/operations");
 const column = columnsOf<OperationRowFragment>();
 
 const COLUMNS: Column<OperationRowFragment>[] = [
-  column("status", "Status", (row) => <Status status={row.status} />, { width: "6rem", narrow: "5.5rem" }),
+  column("status", "Status", (row) => <Status status={row.status} />, { width: "6rem", narrow: "6rem" }),
   column("endpoint", "Endpoint", (row) => <EndpointLink name={row.endpoint.name} />, {
     width: "minmax(8rem, 1.2fr)",
     narrow: "1fr",
@@ -43,7 +43,10 @@ const COLUMNS: Column<OperationRowFragment>[] = [
     { width: "minmax(9rem, 1.2fr)", narrow: "1fr" },
   ),
   column("value", "Value", (row) => <Foreign text={operationValue(row)} />, { width: "minmax(5rem, 1fr)" }),
-  column("why", "State", (row) => <span title={explain(row)}>{explain(row)}</span>, { width: "minmax(11rem, 2fr)" }),
+  column("why", "State", (row) => <span title={explain(row)}>{explain(row)}</span>, {
+    width: "minmax(11rem, 2fr)",
+    narrow: "line",
+  }),
   column("created", "Created", (row) => <Ago at={row.createdAt} />, { width: "5.5rem", numeric: true }),
 ];
 
