@@ -166,6 +166,16 @@ async def test_tags_are_edited_and_an_invalid_one_is_shown_at_its_field(watched:
     assert watched.complaints == []
 
 
+async def test_the_awake_time_is_an_assumption_until_the_window_is_set(watched: Watched, api: Api) -> None:
+    page = watched.page
+    await open_endpoint(page, api.url, "dev-0007")
+    await expect(page.get_by_text("assumed awake until")).to_be_visible()
+    await api.ask('mutation { updateEndpoint(name: "dev-0007", input: {awakeWindowSeconds: 60}) { id } }')
+    await page.reload()
+    await expect(page.get_by_text(re.compile("^awake until"))).to_be_visible()
+    assert watched.complaints == []
+
+
 async def test_an_unknown_endpoint_is_provisioned_and_deleted(watched: Watched, api: Api) -> None:
     page, name = watched.page, f"new-{uuid4().hex[:8]}"
     await open_endpoint(page, api.url, name)

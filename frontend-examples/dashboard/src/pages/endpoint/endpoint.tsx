@@ -93,7 +93,7 @@ function Page({ name }: { name: string }): ReactNode {
           </>
         }
       >
-        <Awake awakeUntil={endpoint.awakeUntil} />
+        <Awake endpoint={endpoint} />
         <For role="OPERATOR">
           <button type="button" className="primary" onClick={() => setForm({})}>
             New operation

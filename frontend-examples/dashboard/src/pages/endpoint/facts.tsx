@@ -86,12 +86,15 @@ function Tags({ tags }: { tags: readonly string[] }): ReactNode {
 }
 
 /** The time until which the device is assumed to listen. */
-export function Awake({ awakeUntil }: { awakeUntil: string | null }): ReactNode {
+export function Awake({ endpoint: { awakeUntil, awakeWindowSeconds } }: { endpoint: EndpointFactsFragment }): ReactNode {
   if (awakeUntil === null) return null;
   if (isForever(awakeUntil)) return <span className="muted">listens always</span>;
   return (
-    <span className="muted">
-      awake until <At at={awakeUntil} clock />
+    <span className="muted" title={isDefault ? DEFAULT_WINDOW : undefined}>
+      {isDefault ? "assumed awake until" : "awake until"} <At at={awakeUntil} clock />
     </span>
   );
 }
+const DEFAULT_WINDOW = "By the default awake window: the device may sleep earlier. Its own one is set in its settings.";
+
+  const isDefault = awakeWindowSeconds === null;
