@@ -143,7 +143,7 @@ export function explain(operation: Explained): string {
     return waitingText(waitingFor) + before;
   }
   if (status === "CONFIRMED") return deviceStatus ?? "Confirmed by the device";
-  const why = reason ? reasonText(reason) : "";
+  const why = [reason && reasonText(reason), status === "FAILED" && deviceStatus].filter(Boolean).join(": ");
   const mayArrive = status !== "FAILED" && delivery === "MAY_HAVE_REACHED";
   return mayArrive ? `${why}. An earlier attempt may still arrive` : why;
 }

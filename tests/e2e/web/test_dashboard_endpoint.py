@@ -176,6 +176,19 @@ async def test_the_awake_time_is_an_assumption_until_the_window_is_set(watched: 
     assert watched.complaints == []
 
 
+async def test_the_state_of_a_rule_links_to_the_operation_behind_it(watched: Watched, api: Api) -> None:
+    page, name = watched.page, f"rule-{uuid4().hex[:8]}"
+    create_rule = "mutation ($input: ObservationRuleInput!) { createObservationRule(input: $input) { id } }"
+    rule = {"name": name, "filter": {"names": ["dev-0008"]}, "paths": ["/3303/0/5999"]}
+    created = (await api.ask(create_rule, input=rule))["createObservationRule"]
+    await open_endpoint(page, api.url, "dev-0008")
+    await page.get_by_role("row").filter(has_text=name).get_by_role("link", name="REFUSED").click()
+    await expect(page.get_by_role("heading", level=1, name="OBSERVE /3303/0/5999")).to_be_visible()
+    await expect(page.get_by_text("The device refused it: NOT_FOUND(404)").first).to_be_visible()
+    await api.ask("mutation ($id: ID!) { deleteObservationRule(id: $id) }", id=created["id"])
+    assert watched.complaints == []
+
+
 async def test_an_unknown_endpoint_is_provisioned_and_deleted(watched: Watched, api: Api) -> None:
     page, name = watched.page, f"new-{uuid4().hex[:8]}"
     await open_endpoint(page, api.url, name)

@@ -1,5 +1,6 @@
 /** Facts of an endpoint: reachability, contacts, registration. */
 
+import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 
 import type { EndpointFactsFragment } from "../../api/generated";
@@ -29,7 +30,9 @@ export function Facts({ endpoint }: { endpoint: EndpointFactsFragment }): ReactN
           <Tags tags={endpoint.tags} />
         </Fact>
         <Fact name="Awake window">{secondsText(endpoint.awakeWindowSeconds, "default")}</Fact>
-        <Fact name="Pending">{plural(endpoint.pendingOperations, "operation")}</Fact>
+        <Fact name="Pending">
+          <Pending endpoint={endpoint} />
+        </Fact>
       </dl>
       {registration ? <RegistrationFacts registration={registration} /> : <p className="muted">Not registered.</p>}
     </div>
@@ -69,6 +72,15 @@ function Fact({ name, children }: { name: string; children: ReactNode }): ReactN
   );
 }
 
+function Pending({ endpoint: { name, pendingOperations } }: { endpoint: EndpointFactsFragment }): ReactNode {
+  if (!pendingOperations) return <span className="muted">none</span>;
+  return (
+    <Link to="/operations" search={{ endpoint: name, statuses: ["QUEUED", "SENDING"] }}>
+      {plural(pendingOperations, "operation")}
+    </Link>
+  );
+}
+
 const secondsText = (seconds: number | null, none: string): ReactNode =>
   seconds === null ? <span className="muted">{none}</span> : durationText(seconds);
 
@@ -85,16 +97,16 @@ function Tags({ tags }: { tags: readonly string[] }): ReactNode {
   );
 }
 
+const DEFAULT_WINDOW = "By the default awake window: the device may sleep earlier. Its own one is set in its settings.";
+
 /** The time until which the device is assumed to listen. */
 export function Awake({ endpoint: { awakeUntil, awakeWindowSeconds } }: { endpoint: EndpointFactsFragment }): ReactNode {
   if (awakeUntil === null) return null;
   if (isForever(awakeUntil)) return <span className="muted">listens always</span>;
+  const isDefault = awakeWindowSeconds === null;
   return (
     <span className="muted" title={isDefault ? DEFAULT_WINDOW : undefined}>
       {isDefault ? "assumed awake until" : "awake until"} <At at={awakeUntil} clock />
     </span>
   );
 }
-const DEFAULT_WINDOW = "By the default awake window: the device may sleep earlier. Its own one is set in its settings.";
-
-  const isDefault = awakeWindowSeconds === null;

@@ -31,7 +31,7 @@ export function Rules({ observations }: { observations: Page["observations"] }):
         </tr>
       </thead>
       <tbody>
-        {observations.map(({ rule, state, since, paths, lastReportAt, detail }) => (
+        {observations.map(({ rule, state, since, paths, lastReportAt, detail, operation }) => (
           <tr key={rule.id}>
             <td>
               <Link to="/rules">
@@ -39,7 +39,15 @@ export function Rules({ observations }: { observations: Page["observations"] }):
               </Link>
             </td>
             <td>
-              <Badge tone={observationTone(state)}>{state}</Badge>{" "}
+              <Badge tone={observationTone(state)}>
+                {operation ? (
+                  <Link to="/operations/$id" params={{ id: operation.id }}>
+                    {state}
+                  </Link>
+                ) : (
+                  state
+                )}
+              </Badge>{" "}
               <span className="muted">
                 since <Ago at={since} />
                 {detail && (
