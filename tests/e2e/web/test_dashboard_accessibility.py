@@ -127,6 +127,9 @@ async def test_no_page_is_wider_than_a_phone(chromium: Browser, prepared: str, a
     widths = "[document.documentElement.scrollWidth, document.querySelector('main').scrollWidth, innerWidth]"
     document, main, screen = await page.evaluate(widths)
     assert max(document, main) <= screen
+    current = page.get_by_role("navigation", name="Pages").locator("[aria-current]")
+    if await current.count():
+        await expect(current).to_be_in_viewport(ratio=0.95)
     assert await violations(page) == []
     await page.context.close()
 

@@ -1,7 +1,7 @@
 /** The frame of all pages: navigation, the banner, the connection, the viewer. */
 
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
-import { type ReactNode, useEffect, useState } from "react";
+import { type ReactNode, useEffect, useRef, useState } from "react";
 import { type Client, Provider } from "urql";
 
 import { createClient } from "../api/client";
@@ -87,12 +87,15 @@ function focusContent(event: { preventDefault: () => void }) {
 function Navigation(): ReactNode {
   const isAdmin = useMay("ADMIN");
   const path = useRouterState({ select: ({ location }) => location.pathname });
+  const nav = useRef<HTMLElement>(null);
   useEffect(() => {
+    // On a narrow screen the links are a line that scrolls.
+    nav.current!.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
     const page = PAGES.find(({ to }) => to !== "/" && path.startsWith(to));
     document.title = page ? `${page.name} - Reveille` : "Reveille";
   }, [path]);
   return (
-    <nav aria-label="Pages">
+    <nav ref={nav} aria-label="Pages">
       {PAGES.filter(({ role }) => role !== "ADMIN" || isAdmin).map(({ to, name }) => (
         <Link key={to} to={to} activeOptions={{ exact: to === "/", includeSearch: false }} activeProps={{ "aria-current": "page" }}>
           {name}

@@ -80,7 +80,7 @@ function PackageList({ packages, onUpdate, onDelete }: ListProps): ReactNode {
           <tr>
             <th scope="col">Package</th>
             <th scope="col">Version</th>
-            <th scope="col" className="num">
+            <th scope="col" className="num wide-only">
               Size
             </th>
             <th scope="col" className="wide-only">
@@ -103,7 +103,7 @@ function PackageList({ packages, onUpdate, onDelete }: ListProps): ReactNode {
               <td>
                 <Foreign text={one.version} />
               </td>
-              <td className="num">
+              <td className="num wide-only">
                 {one.size === null ? <span className="muted">unknown</span> : `${formatNumber(Number(one.size))} B`}
               </td>
               <td className="wide-only address" title={one.sha256 ? `SHA-256: ${one.sha256}` : undefined}>
@@ -112,32 +112,34 @@ function PackageList({ packages, onUpdate, onDelete }: ListProps): ReactNode {
               <td className="wide-only">
                 <Created of={one} />
               </td>
-              <td className="row-actions">
-                <For role="OPERATOR">
-                  <Link
-                    to="/campaigns"
-                    search={{ package: one.id }}
-                    className="button"
-                    aria-label={`Campaign with ${one.name} ${one.version}`}
-                  >
-                    Campaign…
-                  </Link>
-                  <button
-                    type="button"
-                    aria-label={`Update one device to ${one.name} ${one.version}`}
-                    onClick={() => onUpdate(one)}
-                  >
-                    One device…
-                  </button>
-                  <button
-                    type="button"
-                    className="danger"
-                    aria-label={`Delete ${one.name} ${one.version}`}
-                    onClick={() => onDelete(one)}
-                  >
-                    Delete
-                  </button>
-                </For>
+              <td>
+                <div className="row-actions">
+                  <For role="OPERATOR">
+                    <Link
+                      to="/campaigns"
+                      search={{ package: one.id }}
+                      className="button"
+                      aria-label={`Campaign with ${one.name} ${one.version}`}
+                    >
+                      Campaign…
+                    </Link>
+                    <button
+                      type="button"
+                      aria-label={`Update one device to ${one.name} ${one.version}`}
+                      onClick={() => onUpdate(one)}
+                    >
+                      One device…
+                    </button>
+                    <button
+                      type="button"
+                      className="danger"
+                      aria-label={`Delete ${one.name} ${one.version}`}
+                      onClick={() => onDelete(one)}
+                    >
+                      Delete…
+                    </button>
+                  </For>
+                </div>
               </td>
             </tr>
           ))}

@@ -77,7 +77,7 @@ export function Updates({ begun }: { begun: number }): ReactNode {
         rows={rows}
         columns={columns}
         rowKey={keyOf}
-        empty="No update."
+        empty={states ? "No update matches." : "No update yet. One begins with a package: for one device, or for many in a campaign."}
       />
       {canceling && (
         <Confirm
