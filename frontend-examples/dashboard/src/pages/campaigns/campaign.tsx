@@ -15,7 +15,7 @@ import { For } from "../../api/viewer";
 import { filterText } from "../../components/endpoint-choice";
 import { Badge, Failure, Foreign, Note, PageHead } from "../../components/text";
 import { At, Created } from "../../components/time";
-import { campaignTone } from "../../words";
+import { campaignTone, formatNumber, plural } from "../../words";
 import { CampaignActions } from "./campaign-actions";
 import { Bar, CountBadges } from "./progress";
 import { Targets, TargetChanges } from "./targets";
@@ -125,8 +125,8 @@ function Facts({ campaign }: { campaign: CampaignFactsFragment }): ReactNode {
       <dl className="facts">
         <dt>Limits</dt>
         <dd>
-          {startsPerMinute === null ? "no limit of starts" : `${startsPerMinute} starts a minute`},{" "}
-          {maxRunning === null ? "any number at a time" : `${maxRunning} at a time`}, {retries} retries
+          {startsPerMinute === null ? "no limit of starts" : `${plural(startsPerMinute, "start")} a minute`},{" "}
+          {maxRunning === null ? "any number at a time" : `${formatNumber(maxRunning)} at a time`}, {plural(retries, "retry", "retries")}
         </dd>
         <dt>Abort</dt>
         <dd>{abort ? `at ${abort.failurePercent} % failed, once ${abort.minEnded} have ended` : "never"}</dd>

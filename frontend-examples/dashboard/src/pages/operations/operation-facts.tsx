@@ -66,7 +66,8 @@ export function Result({ operation }: Props): ReactNode {
       <Fact name="Answer">{answer === null || answer === undefined ? null : <Value value={answer} />}</Fact>
       <Fact name="Delivery">{deliveryText(delivery)}</Fact>
       <Fact name="Attempts">
-        {formatNumber(deliveryAttempts)}, of which {formatNumber(attempts)} count as failed (at most {formatNumber(maxAttempts)})
+        {formatNumber(deliveryAttempts)}
+        {attempts > 0 && `, of which ${formatNumber(attempts)} failed`} (at most {formatNumber(maxAttempts)} may fail)
       </Fact>
     </Group>
   );

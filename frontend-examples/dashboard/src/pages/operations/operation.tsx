@@ -51,7 +51,14 @@ function OperationWithId({ id }: { id: string }): ReactNode {
     ?.deviceOperation;
   if (!data) return problem ? <Failure problem={problem} /> : <Note>Reading…</Note>;
   const read = data.deviceOperation;
-  if (!read) return <Note>There is no such operation: it may have been deleted after its retention.</Note>;
+  if (!read) {
+    return (
+      <>
+        <PageHead title="Operation" />
+        <Note>There is no such operation: it may have been deleted after its retention.</Note>
+      </>
+    );
+  }
   const operation = state && state.version >= read.version ? { ...read, ...state } : read;
   return (
     <>
