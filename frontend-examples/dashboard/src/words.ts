@@ -193,6 +193,12 @@ export function visible(text: string): string {
   return text.replace(INVISIBLE, (char) => `\\u{${char.codePointAt(0)!.toString(16)}}`);
 }
 
+/** The value of a filter's criterion. */
+export function criterionText(value: unknown): string {
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  return Array.isArray(value) ? value.join(", ") : String(value);
+}
+
 const NUMBER = new Intl.NumberFormat("en");
 export const formatNumber = (value: number): string => NUMBER.format(value);
 

@@ -57,7 +57,7 @@ async def test_a_rule_is_created_established_changed_and_deleted(page: Page, api
     await form.get_by_role("button", name="Create").click()
 
     card = page.get_by_role("article", name="temperature")
-    await expect(card).to_contain_text("nameContains: dev-000")
+    await expect(card).to_contain_text("name contains: dev-000")
     await expect(card).to_contain_text("10 ESTABLISHED")
     await card.get_by_role("button", name="Disable").click()
     question = dialog(page, "Disable the rule?")

@@ -57,7 +57,7 @@ async def test_a_sleeping_device_is_written_observed_and_plotted(
     await rule.get_by_label("Paths to observe").fill("/3303/*/5700")
     await rule.get_by_role("button", name="Create").click()
     card = page.get_by_role("article", name="climate")
-    await expect(card).to_contain_text(f"nameContains: {device.name}")
+    await expect(card).to_contain_text(f"name contains: {device.name}")
     assert (await asyncio.to_thread(device.wake)).ok
     await expect(card).to_contain_text("1 ESTABLISHED")
 

@@ -4,7 +4,7 @@ import type { ReactNode } from "react";
 
 import { EndpointCountDocument, type EndpointFilter } from "../api/generated";
 import { useLive } from "../api/live";
-import { plural } from "../words";
+import { criterionText, plural } from "../words";
 import { EndpointFilters } from "./endpoint-filters";
 
 interface Props {
@@ -26,10 +26,19 @@ export function EndpointChoice({ filter, onChange }: Props): ReactNode {
   );
 }
 
-/** A stored filter in one line. */
+const NAMES: Record<string, string> = {
+  nameContains: "name contains",
+  presences: "presence",
+  objectId: "object",
+  lastSeenAfter: "seen after",
+  lastSeenBefore: "seen before",
+  hasPending: "pending operations",
+};
+
+/** A stored filter, or attributes, in one line. */
 export function filterText(filter: unknown): string {
   const parts = Object.entries(filter as Record<string, unknown>)
     .filter(([, value]) => value !== null && value !== undefined)
-    .map(([name, value]) => `${name}: ${Array.isArray(value) ? value.join(", ") : String(value)}`);
+    .map(([name, value]) => `${NAMES[name] ?? name}: ${criterionText(value)}`);
   return parts.join("; ") || "all endpoints";
 }

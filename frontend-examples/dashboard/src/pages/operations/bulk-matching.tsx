@@ -20,7 +20,7 @@ import { Failure, Foreign, Note } from "../../components/text";
 import { toast } from "../../components/toasts";
 import type { OperationSearch } from "../../filters";
 import { cancelableOf, retryableOf, unrepeatableOf } from "../../operation-rules";
-import { formatNumber, plural } from "../../words";
+import { criterionText, formatNumber, plural } from "../../words";
 import { type BulkAction, PAST } from "./bulk-action";
 
 const CONCERNED: Record<BulkAction, (filter: DeviceOperationFilter) => DeviceOperationFilter> = {
@@ -109,7 +109,7 @@ function Criteria({ filter }: { filter: DeviceOperationFilter }): ReactNode {
         <div key={name} className="fact">
           <dt>{NAMES[name]}</dt>
           <dd>
-            <Foreign text={typeof value === "boolean" ? (value ? "yes" : "no") : Array.isArray(value) ? value.join(", ") : String(value)} />
+            <Foreign text={criterionText(value)} />
           </dd>
         </div>
       ))}
