@@ -59,18 +59,16 @@ class Wire:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection, to its end."""
+        both = {writer}  # from the beginning, so that it is cut while the server is being connected to
+        self._writers.add(writer)
         try:
             behind, into = await self.connect()
-        except OSError:
-            writer.transport.abort()
-            return
-        both = {writer, into}
-        self._writers |= both
-        if self._half_open:
-            self._dead |= both
-        answers = asyncio.Event()
-        answers.set()
-        try:
+            both.add(into)
+            self._writers.add(into)
+            if self._half_open:
+                self._dead |= both
+            answers = asyncio.Event()
+            answers.set()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._forth(reader, into, answers))
                 tasks.create_task(self._back(behind, writer, answers))

@@ -134,7 +134,7 @@ async def test_a_whole_update_by_push_over_a_bad_radio(make: Callable[..., Updat
     assert one.write(0, PACKAGES["/good"].hex()) == "CHANGED(204)"
     await one.comes_to(DOWNLOADED, "0")
     assert one.update() == "CHANGED(204)"
-    await eventually(lambda: one.device.state()["boots"] == 2 and one.device.registration_id is not None)
+    await one.booted(2)
     await one.comes_to(IDLE, UPDATED)
     assert len(one.device.received(method="EXECUTE")) == 1
 
@@ -258,6 +258,7 @@ async def test_a_package_of_1_mib_is_pushed_and_installed(
         await one.comes_to(DOWNLOADED, "0")
         assert one.update() == "CHANGED(204)"
         await one.comes_to(IDLE, UPDATED)
+        await one.booted(2)
         assert one.read("/3/0/3") == "2.0.0"
     counts = device.firmware_counts()
     assert (counts["pushed"], counts["updates"], counts["applied"]) == (1, 1, {"2.0.0": 1})
@@ -354,6 +355,7 @@ async def test_a_device_that_disappears_is_back_on_command(make: Callable[..., U
     await eventually(lambda: one.device.state()["hearing"] == "OFF")
     assert one.device.state()["boots"] == 1
     one.device.reboot()
+    await one.booted(2)
     await one.comes_to(IDLE, UPDATED)
     assert one.read("/3/0/3") == "2.0.0"
     assert one.device.firmware_counts()["applied"] == {"2.0.0": 1}
