@@ -20,7 +20,7 @@ from tests.clients.node import FOLDER, Node
 from tests.support import loopback
 from tests.support.api import Api, api, socket
 from tests.support.jwts import unsigned
-from tests.support.leshan.reveille_unavailable import free_port
+from tests.support.ports import free_port
 from tests.support.process_fixtures import ProcessesIn
 from tests.support.servers.process import Server, start
 from tests.support.waiting import BOUND, eventually

@@ -29,6 +29,7 @@ from app.leshan.connection import MAX_ANSWER
 from app.leshan.requests import LeshanRequest
 from app.leshan.transport import Exchange, Failure, PooledTransport, tls_context
 from tests.conftest import missing
+from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
@@ -442,10 +443,7 @@ def server_tls(cert: Path, key: Path) -> ssl.SSLContext:
 
 @pytest.fixture
 def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return free_port()
 
 
 @pytest.fixture(scope="session")

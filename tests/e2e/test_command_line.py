@@ -21,6 +21,7 @@ from app.models.postgres import POOLER
 from tests.conftest import missing
 from tests.faults.proxy import before_socket
 from tests.support import loopback
+from tests.support.ports import free_port
 from tests.support.process_fixtures import ProcessesIn
 from tests.support.processes import ROOT, Command, Process, Processes
 from tests.support.servers.pgbouncer import binary as pgbouncer_binary
@@ -267,8 +268,7 @@ def test_two_starts_on_one_new_file(own_processes: Processes, sqlite: str) -> No
 
 
 def test_of_two_starts_on_one_port_one_serves(own_processes: Processes, sqlite: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     both = [own_processes.spawn("serve", database_url=sqlite, port=port, simulate_devices=2) for _ in range(2)]
     refused = [process for process in both if _refused(own_processes, process)]
     assert len(refused) == 1

@@ -4,9 +4,7 @@ of the Firmware Update object."""
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +20,7 @@ from tests.support.leshan.devices import Device, Devices
 from tests.support.leshan.firmware import package, repository
 from tests.support.leshan.launch import LeshanServer
 from tests.support.leshan_world import LeshanWorld
+from tests.support.ports import free_port
 from tests.support.process_fixtures import ProcessesIn
 from tests.support.waiting import eventually
 
@@ -153,12 +152,6 @@ async def serving(production_leshan: LeshanServer, tmp_path: Path, processes_in:
         )
         async with api(process.url) as client:
             yield client
-
-
-def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
-        port: int = listening.getsockname()[1]
-        return port
 
 
 async def upload(client: Api, content: bytes, version: str) -> str:

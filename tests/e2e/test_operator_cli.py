@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import socket
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import pytest
 
 from tests.conftest import missing
 from tests.support.cluster import DURABLE
+from tests.support.ports import free_port
 from tests.support.process_fixtures import ProcessesIn
 from tests.support.processes import Command, Processes, environment
 from tests.support.servers.postgres import binaries, postgres
@@ -382,8 +382,7 @@ async def test_without_a_database_the_status_shows_the_failing_checks(own_proces
 
 def test_a_watch_resumes_when_reveille_is_available_again(own_processes: Processes, tmp_path: Path) -> None:
     """Steps from the time without a connection arrive too, and none arrives twice."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     settings: dict[str, Any] = {"database_url": f"sqlite://{tmp_path / 'reveille.db'}", "port": port}
     first = own_processes.start("serve", simulate_devices=3, **settings)
     shell = Shell(own_processes, first.url)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from tests.support.ports import free_port
 
 _COMMIT: Final = b"Q\x00\x00\x00\x0bCOMMIT\x00"
 """A simple query (https://www.postgresql.org/docs/current/protocol-message-formats.html)."""
@@ -121,11 +122,10 @@ async def before_port(port: int) -> AsyncIterator[tuple[Wire, str]]:
     """Run a proxy for an HTTP server on this machine; yield it and its address. While it is cut, connections are
     refused."""
     wire = Wire(lambda: asyncio.open_connection("127.0.0.1", port))
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = taken.getsockname()[:2]
-    wire.listen = lambda: asyncio.start_server(wire.serve, *address)
+    own = free_port()
+    wire.listen = lambda: asyncio.start_server(wire.serve, "127.0.0.1", own)
     await wire.mend()
     try:
-        yield wire, f"http://{address[0]}:{address[1]}"
+        yield wire, f"http://127.0.0.1:{own}"
     finally:
         await wire.cut()

@@ -21,6 +21,7 @@ import httpx
 
 from tests.support import loopback
 from tests.support.leshan.devices import Devices
+from tests.support.ports import free_port
 from tests.support.servers.process import Server, start
 
 FOLDER: Final = Path(__file__).resolve().parents[3] / "leshan-server"
@@ -131,7 +132,7 @@ def leshan_both(*, options: Sequence[object] = ()) -> Iterator[dict[str, int]]:
 def leshan_m4(*, http_port: int = 0, coap_port: int = 0) -> Iterator[LeshanServer]:
     """Run the stock Leshan demo server 2.0.0-M4, on ports that were free a moment ago: it cannot choose any itself.
     Pass the ports of a stopped server to start it again."""
-    http_port, coap_port = http_port or _free_port(socket.SOCK_STREAM), coap_port or _free_port(socket.SOCK_DGRAM)
+    http_port, coap_port = http_port or free_port(), coap_port or free_port(socket.SOCK_DGRAM)
     ready = _answers(f"http://127.0.0.1:{http_port}/api/clients")
     with tempfile.TemporaryDirectory() as folder:
         arguments = [str(script()), "m4", "--http-port", str(http_port), "--coap-port", str(coap_port)]
@@ -179,10 +180,3 @@ def _answers(url: str) -> Callable[[], bool]:
         return False
 
     return answers
-
-
-def _free_port(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import socket
 import sqlite3
 import tempfile
 import time
@@ -27,6 +26,7 @@ from tests.support.leshan.devices import Device, Devices
 from tests.support.leshan.launch import LeshanServer, leshan_devices, leshan_server
 from tests.support.leshan.outage import OBSERVED, Report, act, figure, missing, observe, signed, waiting
 from tests.support.leshan.receiver import SECRET, Envelope, endpoint_of, wrong
+from tests.support.ports import free_port
 from tests.support.processes import Command, Process, Processes, processes
 from tests.support.waiting import wait_until
 
@@ -118,13 +118,6 @@ class Reveille:
     def operations(self) -> dict[str, tuple[str, int]]:
         """Return the status and the attempts of the one operation of each device."""
         return {name: (status, attempts) for name, status, attempts in self.rows(_OPERATIONS)}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def reveille_unavailable(

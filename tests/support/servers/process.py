@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -117,13 +116,6 @@ def start(
             raise ServerFailed(f"{Path(arguments[0]).name} did not start:\n{server.log.read_text()[-2_000:]}")
         time.sleep(0.005)
     return server
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 on which no program listens."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
 
 
 def _in_child(parent: int, stop_signal: signal.Signals) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import Any, Final
 import httpx
 
 from tests.support import loopback
+from tests.support.ports import free_port
 from tests.support.servers.process import start
 
 SHIPPED: Final = Path(__file__).parents[3] / "ops" / "prometheus"
@@ -53,8 +53,7 @@ def prometheus(*targets: str) -> Iterator[Prometheus]:
         named = ", ".join(f'"{target}"' for target in targets)
         (folder / "prometheus.yml").write_text(re.sub(r"targets: \[.*\]", f"targets: [{named}]", fast))
         shutil.copy(SHIPPED / "alerts.yml", folder)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         running = Prometheus(f"http://127.0.0.1:{port}")
         program = binary()
         if program is None:

@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+from tests.support.ports import free_port
 from tests.support.servers.postgres import PostgresServer, on_port
-from tests.support.servers.process import free_port
 from tests.support.waiting import eventually
 
 REPLICATED: Final = ("wal_level=replica", "max_wal_senders=4", "hot_standby=on", "wal_receiver_status_interval=1s")

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import redis
 
-from tests.support.servers.process import Server, free_port, start
+from tests.support.ports import free_port
+from tests.support.servers.process import Server, start
 from tests.support.servers.valkey import binary
 from tests.support.waiting import wait_until
 
