@@ -23,3 +23,22 @@ async def test_an_operation_is_listed_with_what_it_waits_for(watched: Watched, a
     await expect(row).to_contain_text("Waits until the device wakes")
     await expect(page).to_have_title("Operations - Reveille")
     assert watched.complaints == []
+
+
+async def test_a_page_that_does_not_arrive_leaves_the_navigation(watched: Watched, api: Api) -> None:
+    page = watched.page
+    await page.goto(f"{api.url}/#/fleet")
+    await expect(page.get_by_role("heading", level=1, name="Fleet")).to_be_visible()
+    await page.route("**/assets/rules-*.js", lambda route: route.abort())
+    await page.get_by_role("link", name="Rules").click()
+    alert = page.get_by_role("alert").filter(has_text="This page could not be loaded.")
+    await expect(alert).to_be_visible()
+    await page.get_by_role("link", name="Fleet").click()
+    await expect(page.get_by_role("heading", level=1, name="Fleet")).to_be_visible()
+    await page.unroute_all()
+    await page.get_by_role("link", name="Rules").click()
+    rules = page.get_by_role("heading", level=1, name="Rules")
+    await expect(rules.or_(alert)).to_be_visible()
+    if await alert.is_visible():  # the browser may remember that the file did not arrive
+        await alert.get_by_role("button", name="Reload").click()
+    await expect(rules).to_be_visible()
