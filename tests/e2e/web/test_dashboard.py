@@ -12,6 +12,8 @@ from tests.support.browser import Watched, provision
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio]
 
+IS_TOO_WIDE = "element => element.scrollWidth > element.clientWidth"
+
 
 async def test_an_operation_is_listed_with_what_it_waits_for(watched: Watched, api: Api) -> None:
     name = await provision(api)
@@ -42,3 +44,21 @@ async def test_a_page_that_does_not_arrive_leaves_the_navigation(watched: Watche
     if await alert.is_visible():  # the browser may remember that the file did not arrive
         await alert.get_by_role("button", name="Reload").click()
     await expect(rules).to_be_visible()
+
+
+async def test_a_long_name_does_not_widen_the_page_of_a_phone(watched: Watched, api: Api) -> None:
+    name = await provision(api, "n" * 200)
+    page = watched.page
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await page.goto(f"{api.url}/#/endpoint/{name}")
+    await expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()
+    assert await page.locator("main").evaluate(IS_TOO_WIDE) is False
+    await page.get_by_role("button", name="New operation").click()
+    dialog = page.get_by_role("dialog", name="New operation")
+    await expect(dialog.get_by_text(name)).to_be_visible()
+    assert await dialog.evaluate(IS_TOO_WIDE) is False
+    (operation,) = await api.create(write(name, "/5/0/1", f"https://url.com/{uuid4().hex}"))
+    await page.goto(f"{api.url}/#/operations/{operation}")
+    await expect(page.get_by_role("link", name=name)).to_be_visible()
+    assert await page.locator("main").evaluate(IS_TOO_WIDE) is False
+    assert watched.complaints == []
