@@ -155,6 +155,24 @@ async def test_a_campaign_waits_for_approval_and_completes(page: Page, api: Api)
     await expect(targets.get_by_role("row", name="SUCCEEDED")).to_have_count(10)
 
 
+async def test_a_campaign_whose_waves_do_not_add_up_says_so_at_them(page: Page, api: Api) -> None:
+    await page.goto(f"{api.url}/#/campaigns")
+    await page.get_by_role("button", name="New campaign").click()
+    form = dialog(page, "New campaign")
+    await form.get_by_label("Name", exact=True).fill("too much")
+    await form.get_by_label("An operation").check()
+    await form.get_by_role("combobox", name="Kind", exact=True).select_option("READ")
+    await form.get_by_role("textbox", name="Path", exact=True).fill("/3/0")
+    await form.get_by_role("button", name="Add a wave").click()
+    await form.get_by_role("group", name="Wave 2").get_by_label("% of targets").fill("50")
+    await form.get_by_role("button", name="Create").click()
+    waves = form.get_by_role("group", name="Waves", exact=True)
+    await expect(waves).to_contain_text("The percentages of the waves do not add up to 100.")
+    await expect(waves).to_be_focused()
+    await form.get_by_role("group", name="Wave 1").get_by_label("% of targets").fill("50")
+    await expect(waves).not_to_contain_text("do not add up")
+
+
 async def test_a_campaign_that_reboots_devices_asks_first(page: Page, api: Api) -> None:
     await page.goto(f"{api.url}/#/campaigns")
     await page.get_by_role("button", name="New campaign").click()

@@ -6,6 +6,7 @@ import { EndpointCountDocument, type EndpointFilter } from "../api/generated";
 import { useLive } from "../api/live";
 import { criterionText, plural } from "../words";
 import { EndpointFilters } from "./endpoint-filters";
+import { FieldGroup } from "./field";
 
 interface Props {
   filter: EndpointFilter;
@@ -16,13 +17,12 @@ export function EndpointChoice({ filter, onChange }: Props): ReactNode {
   const { data, isCurrent } = useLive(EndpointCountDocument, { filter });
   const count = isCurrent ? data?.endpointCount : undefined;
   return (
-    <fieldset className="rows" data-field="filter">
-      <legend>Endpoints</legend>
+    <FieldGroup name="filter" legend="Endpoints">
       <EndpointFilters filter={filter} onChange={onChange} />
       <p role="status">
         {typeof count !== "number" ? "Counting…" : <strong>{plural(count, "endpoint")}</strong>} {count === 1 ? "matches" : "match"} now.
       </p>
-    </fieldset>
+    </FieldGroup>
   );
 }
 

@@ -50,6 +50,30 @@ export function Field({ name, label, hint, children }: Props): ReactNode {
   );
 }
 
+/** A group of controls that shows the errors which belong to none of them. */
+export function FieldGroup({ name, legend, children }: { name: string; legend: string; children: ReactNode }): ReactNode {
+  const invalid = useContext(InvalidContext);
+  const id = useId();
+  const message = invalid?.field === name ? invalid.message : undefined;
+  return (
+    <fieldset
+      className="rows"
+      data-field={name}
+      data-invalid={message !== undefined}
+      tabIndex={message === undefined ? undefined : -1}
+      aria-describedby={message && `${id}-error`}
+    >
+      <legend>{legend}</legend>
+      {children}
+      {message && (
+        <p className="field-error" id={`${id}-error`}>
+          {message}
+        </p>
+      )}
+    </fieldset>
+  );
+}
+
 interface TextFieldProps {
   /** GraphQL path of the input field. */
   name: string;

@@ -75,7 +75,7 @@ function useForm({ problem: initial, onSubmit, onClose, onDone = onClose }: Prop
     setInvalid(field ? { field, message: problem.message } : undefined);
   }, [problem]);
   useEffect(() => {
-    const control = invalid && form.current!.querySelector<HTMLElement>('[aria-invalid="true"]');
+    const control = invalid && form.current!.querySelector<HTMLElement>('[aria-invalid="true"], [data-invalid="true"]');
     control?.closest("details")?.setAttribute("open", "");
     control?.focus();
   }, [invalid]);

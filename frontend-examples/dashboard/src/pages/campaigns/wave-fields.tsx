@@ -2,7 +2,7 @@
 
 import type { ReactNode } from "react";
 
-import { Field } from "../../components/field";
+import { Field, FieldGroup } from "../../components/field";
 import { newWave, type WaveDraft } from "./campaign-draft";
 
 interface Props {
@@ -15,8 +15,7 @@ export function WaveFields({ waves, onChange }: Props): ReactNode {
     onChange(waves.map((wave) => (wave.key === key ? { ...wave, ...changed } : wave)));
   const left = Math.max(0, 100 - waves.reduce((sum, { percent }) => sum + Number(percent), 0));
   return (
-    <fieldset className="rows" data-field="waves">
-      <legend>Waves</legend>
+    <FieldGroup name="waves" legend="Waves">
       {waves.map(({ key, percent, minSuccessPercent, approve }, index) => (
         <div key={key} className="wave-row" role="group" aria-label={`Wave ${index + 1}`}>
           <Field name={`waves.${index}.percent`} label="% of targets">
@@ -63,9 +62,10 @@ export function WaveFields({ waves, onChange }: Props): ReactNode {
           )}
         </div>
       ))}
+      <p className="muted">Each wave is a share of all targets; together they are 100 %.</p>
       <button type="button" onClick={() => onChange([...waves, newWave(String(left))])}>
         Add a wave
       </button>
-    </fieldset>
+    </FieldGroup>
   );
 }
