@@ -173,6 +173,18 @@ async def test_a_campaign_whose_waves_do_not_add_up_says_so_at_them(page: Page, 
     await expect(waves).not_to_contain_text("do not add up")
 
 
+async def test_the_form_of_a_campaign_has_its_layout_on_the_first_page(page: Page, api: Api) -> None:
+    await page.goto(f"{api.url}/#/campaigns")
+    await page.get_by_role("button", name="New campaign").click()
+    form = dialog(page, "New campaign")
+    await form.get_by_label("An operation").check()
+    chosen = await form.get_by_role("combobox", name="Object", exact=True).bounding_box()
+    typed = await form.get_by_role("textbox", name="Path", exact=True).bounding_box()
+    assert chosen
+    assert typed
+    assert abs(chosen["y"] - typed["y"]) < 5
+
+
 async def test_a_campaign_that_reboots_devices_asks_first(page: Page, api: Api) -> None:
     await page.goto(f"{api.url}/#/campaigns")
     await page.get_by_role("button", name="New campaign").click()

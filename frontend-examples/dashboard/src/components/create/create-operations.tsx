@@ -18,7 +18,6 @@ import { BatchProgress, CreatedOperation } from "./progress";
 import { countOf, filterOf, type Target } from "./target";
 import { useBatch } from "./use-batch";
 import { useObjects } from "./use-objects";
-import "./create.css";
 
 interface Props {
   target: Target;

@@ -11,6 +11,7 @@ import { type Objects, resourceAt } from "./models";
 import { AttributeFields, OptionFields } from "./options-fields";
 import { PathField, Refusal } from "./path-field";
 import { ValueField } from "./value-field";
+import "./create.css";
 
 interface Props {
   draft: Draft;
