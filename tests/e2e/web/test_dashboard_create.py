@@ -204,6 +204,24 @@ async def begin_a_batch_that_is_held(page: Page, api: Api) -> tuple[Locator, asy
     """Begin a batch for 3 endpoints, whose first request ends unfinished once the event is set. Return its dialog."""
     tag, goes_on = f"site:{uuid4().hex[:8]}", asyncio.Event()
     await api.ask(TAG, names=[await provision(api) for _ in range(3)], tag=tag)
+async def test_endpoints_that_come_and_go_meanwhile_do_not_refuse_a_batch(watched: Watched, api: Api) -> None:
+    page, tag = watched.page, f"site:{uuid4().hex[:8]}"
+    await api.ask(TAG, names=[await provision(api) for _ in range(2)], tag=tag)
+    await page.goto(f"{api.url}/#/fleet?tags=%5B%22{tag}%22%5D&presences=%5B%22OFFLINE%22%5D")
+    await page.get_by_role("button", name="Select all 2 that match").click()
+    await page.get_by_role("button", name="New operation").click()
+    form = page.get_by_role("dialog", name="New operation")
+    await expect(form).to_contain_text("The number changes as devices wake")
+    await text(form, "Path").fill("/5/0/1")
+    await text(form, "Value").fill("https://url.com/fw.bin")
+    await api.ask(TAG, names=[await provision(api)], tag=tag)
+    await form.get_by_role("button", name="Create operations").click()
+    progress = page.get_by_role("dialog", name="WRITE /5/0/1 for all that match")
+    await expect(progress.get_by_role("status")).to_contain_text("Created 3 operations")
+    await expect(progress).to_contain_text("3 of 3 endpoints")
+    assert watched.complaints == []
+
+
 
     async def hold(route: Route) -> None:
         if goes_on.is_set() or "createDeviceOperationsFor" not in (route.request.post_data or ""):

@@ -15,7 +15,7 @@ import { type Draft, inputOf, newDraft } from "./draft";
 import { DraftFields } from "./draft-fields";
 import { danger } from "./kinds";
 import { BatchProgress, CreatedOperation } from "./progress";
-import { countOf, filterOf, type Target } from "./target";
+import { countOf, filterOf, isMoving, type Target } from "./target";
 import { useBatch } from "./use-batch";
 import { useObjects } from "./use-objects";
 
@@ -29,7 +29,9 @@ interface Props {
 /** For the role OPERATOR. */
 export function CreateOperations({ target, initial = {}, onClose }: Props): ReactNode {
   const [draft, setDraft] = useState<Draft>(() => newDraft(initial.kind ?? "WRITE", initial.path ?? ""));
-  const [count, setCount] = useState(() => countOf(target));
+  const moves = "filter" in target && isMoving(target.filter);
+  const [stated, setStated] = useState(() => countOf(target));
+  const count = moves ? countOf(target) : stated;
   const [batchName, setBatchName] = useState<string>();
   const [stamp] = useState(() => `${new Date().toISOString().slice(0, 19).replace("T", " ")} ${newIdempotencyKey().slice(0, 4)}`);
   const [refused, setRefused] = useState<Problem>();
@@ -41,7 +43,7 @@ export function CreateOperations({ target, initial = {}, onClose }: Props): Reac
   const { ask, question } = useQuestion();
   const title = operationTitle({ kind: draft.kind, path: draft.rows[0]!.path, paths: [] });
   const batchText = batchName ?? `${title} ${stamp}`;
-  const action = isOne ? "Create" : `Create ${plural(count, "operation")}`;
+  const action = isOne ? "Create" : moves ? "Create operations" : `Create ${plural(count, "operation")}`;
 
   async function submit(): Promise<Problem | undefined> {
     const { input, problem } = inputOf(draft, objects);
@@ -50,22 +52,28 @@ export function CreateOperations({ target, initial = {}, onClose }: Props): Reac
     if (isOne) return one.create(input, target.endpoint);
     // The form is not shown while the batch runs: it shows a refusal once it is shown again.
     setRefused(undefined);
-    const refusal = await batch.start({ ...("names" in target && { names: target.names }), filter, count, input, batch: batchText });
+    const names = "names" in target && { names: target.names };
+    const refusal = await batch.start({ ...names, filter, count, isMoving: moves, input, batch: batchText });
     setRefused(refusal);
-    if (refusal?.code === "CONFLICT" && refusal.count !== undefined) setCount(refusal.count);
+    if (refusal?.code === "CONFLICT" && refusal.count !== undefined) setStated(refusal.count);
     return undefined;
   }
 
   /** Whether the viewer wants what cannot be undone; true for all else. */
   async function isMeant(input: DeviceOperationTemplateInput): Promise<boolean> {
-    const effect = danger(input, count);
+    const effect = danger(input, moves ? Infinity : count);
     if (!effect) return true;
     return ask({
       title: `${operationTitle({ kind: draft.kind, path: input.path ?? null, paths: [] })}?`,
       action: isOne ? "Create it" : action,
       children: (
         <p>
-          {!isOne && <strong>{plural(count, "endpoint")}. </strong>}
+          {!isOne && (
+            <strong>
+              {plural(count, "endpoint")}
+              {moves && " now"}.{" "}
+            </strong>
+          )}
           {effect}
         </p>
       ),
@@ -89,8 +97,9 @@ export function CreateOperations({ target, initial = {}, onClose }: Props): Reac
   if (batch.state) {
     const { request, running, stopped } = batch.state;
     const close = running && !stopped ? batch.stop : onClose;
+    const whom = request.isMoving ? "all that match" : plural(request.count, "endpoint");
     return (
-      <Dialog key="batch" title={`${title} for ${plural(request.count, "endpoint")}`} onClose={close} wide>
+      <Dialog key="batch" title={`${title} for ${whom}`} onClose={close} wide>
         <div className="dialog-body">
           <BatchProgress state={batch.state} onContinue={() => void batch.start(request)} />
         </div>
@@ -120,6 +129,7 @@ export function CreateOperations({ target, initial = {}, onClose }: Props): Reac
           <p>
             For <strong>{plural(count, "endpoint")}</strong>
             {"filter" in target && " that match the filter"}
+            {moves && " now. The number changes as devices wake: the operations are created for those that match then."}
           </p>
         )}
         <DraftFields draft={draft} objects={objects} onChange={(changed) => setDraft((old) => ({ ...old, ...changed }))} />

@@ -18,7 +18,8 @@ const EVERY_SECONDS = 1;
 
 export function BatchProgress({ state, onContinue }: { state: BatchState; onContinue: () => void }): ReactNode {
   const { request, running, stopped, problem, result } = state;
-  const { batch, count } = request;
+  const { batch } = request;
+  const count = result ? result.created + result.passedOver : request.count;
   const { data } = useLive(BatchProgressDocument, { batch }, { everySeconds: EVERY_SECONDS });
   const created = Math.max(data?.created ?? 0, result?.created ?? 0);
   const done = (data?.confirmed ?? 0) + (data?.unsuccessful ?? 0);

@@ -16,6 +16,11 @@ export function countOf(target: Target): number {
   return "names" in target ? target.names.length : target.count;
 }
 
+/** Whether endpoints begin and cease to match a filter as they wake and fall asleep: a number of them is soon wrong. */
+export function isMoving({ presences, overdue, hasPending, lastSeenAfter, lastSeenBefore }: EndpointFilter): boolean {
+  return [presences, overdue, hasPending, lastSeenAfter, lastSeenBefore].some((criterion) => criterion !== undefined && criterion !== null);
+}
+
 export function filterOf(target: Target): EndpointFilter {
   if ("filter" in target) return target.filter;
   return { names: "endpoint" in target ? [target.endpoint] : [...target.names] };

@@ -29,6 +29,14 @@ test("an unfinished batch is repeated unchanged until it is done", async () => {
   expect(sent).toEqual(Array(2).fill({ filter: request.filter, input: INPUT, batch: "b", expectedCount: 1_000 }));
 });
 
+test("a batch for endpoints that come and go states no number of them", async () => {
+  const done = { created: 3, passedOver: 0 };
+  const { run, sent } = serverOf({ data: { createDeviceOperationsFor: done } });
+  const request = { filter: { presences: ["ASLEEP" as const] }, count: 4, isMoving: true, input: INPUT, batch: "b" };
+  expect(await createFor(run, request, GOES_ON)).toEqual(done);
+  expect(sent).toEqual([{ filter: request.filter, input: INPUT, batch: "b", expectedCount: null }]);
+});
+
 test("a batch stops where the server is lost, and knows whether it had begun", async () => {
   const request = { filter: {}, count: 1_000, input: INPUT, batch: "b" };
   expect(await createFor(serverOf({ problem: UNREACHABLE }).run, request, GOES_ON)).toEqual({ problem: UNREACHABLE, begun: false });

@@ -13,7 +13,10 @@ export interface BatchRequest {
   /** Names of endpoints, or a filter. */
   names?: readonly string[];
   filter: EndpointFilter;
+  /** Number of endpoints. The batch is refused where another one matches, except with `isMoving`. */
   count: number;
+  /** Whether the operations are created for those that match then, however many. */
+  isMoving?: boolean;
   input: DeviceOperationTemplateInput;
   batch: string;
 }
@@ -87,10 +90,11 @@ type Outcome = { created: number; passedOver: number } | { problem: Problem; beg
 
 /** A mutation ends after some seconds with the number so far, and is repeated for the rest. */
 export async function createFor(run: Run, request: BatchRequest, isStopped: { current: boolean }): Promise<Outcome> {
-  const { filter, input, batch, count } = request;
+  const { filter, input, batch } = request;
+  const expectedCount = request.isMoving ? null : request.count;
   let done = -1;
   for (;;) {
-    const { data, problem } = await run(CreateForDocument, { filter, input, batch, expectedCount: count });
+    const { data, problem } = await run(CreateForDocument, { filter, input, batch, expectedCount });
     if (data?.createDeviceOperationsFor) return data.createDeviceOperationsFor;
     const failed = problem ?? { code: "INTERNAL", message: "The server sent no result." };
     const isFurther = failed.code === "UNAVAILABLE" && (failed.done ?? -1) > done;

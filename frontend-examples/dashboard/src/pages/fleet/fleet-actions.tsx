@@ -6,7 +6,7 @@ import { type EndpointFilter, ProvisionEndpointDocument, TagEndpointsDocument } 
 import type { Problem } from "../../api/problem";
 import { type Run, useRun } from "../../api/run";
 import { CreateOperations } from "../../components/create/create-operations";
-import { type Chosen, countOf, MAX_NAMES } from "../../components/create/target";
+import { type Chosen, countOf, isMoving, MAX_NAMES } from "../../components/create/target";
 import { DeleteEndpoint } from "../../components/delete-endpoint";
 import { Field } from "../../components/field";
 import { FormDialog } from "../../components/form-dialog";
@@ -62,7 +62,8 @@ const tagsOf = (text: FormDataEntryValue | null): string[] => [
 function TagDialog({ chosen, knownTags, onDone, onClose }: Omit<Props, "onDeleted"> & { onClose: () => void }): ReactNode {
   const run = useRun();
   const [actual, setActual] = useState<number>();
-  const count = actual ?? countOf(chosen);
+  const moves = "filter" in chosen && isMoving(chosen.filter);
+  const count = moves ? countOf(chosen) : (actual ?? countOf(chosen));
 
   async function change(form: FormData): Promise<Problem | undefined> {
     const tags = { add: tagsOf(form.get("add")), remove: tagsOf(form.get("remove")) };
@@ -74,10 +75,11 @@ function TagDialog({ chosen, knownTags, onDone, onClose }: Omit<Props, "onDelete
     return { ...problem, message: `${problem.message} The tags of ${plural(changed, "endpoint")} were changed before.` };
   }
   return (
-    <FormDialog title="Change tags" action={`Change ${plural(count, "endpoint")}`} onSubmit={change} onClose={onClose}>
+    <FormDialog title="Change tags" action={moves ? "Change tags" : `Change ${plural(count, "endpoint")}`} onSubmit={change} onClose={onClose}>
       <p>
         <strong>{plural(count, "endpoint")}</strong>
-        {"filter" in chosen && " that match the filter"}. Several tags are separated by commas.
+        {"filter" in chosen && " that match the filter"}
+        {moves && " now; the tags of those that match then are changed"}. Several tags are separated by commas.
       </p>
       <Field name="add" label="Add">
         {(control) => <input {...control} name="add" list="known-tags" placeholder="site:north, model:x1" autoComplete="off" />}
@@ -110,8 +112,8 @@ async function tagAll(
   return { changed, problem: undefined };
 }
 
-function filtersOf(chosen: Chosen, count: number): { filter: EndpointFilter; expectedCount: number }[] {
-  if ("filter" in chosen) return [{ filter: chosen.filter, expectedCount: count }];
+function filtersOf(chosen: Chosen, count: number): { filter: EndpointFilter; expectedCount: number | null }[] {
+  if ("filter" in chosen) return [{ filter: chosen.filter, expectedCount: isMoving(chosen.filter) ? null : count }];
   const { names } = chosen;
   if (names.length <= MAX_NAMES) return [{ filter: { names: [...names] }, expectedCount: count }];
   const starts = Array.from({ length: Math.ceil(names.length / MAX_NAMES) }, (_, index) => index * MAX_NAMES);
