@@ -79,15 +79,19 @@ async def test_a_reboot_asks_first(watched: Watched, api: Api) -> None:
     assert watched.complaints == []
 
 
-async def test_an_error_of_the_server_is_shown_at_its_field(watched: Watched, api: Api) -> None:
+async def test_an_error_is_shown_at_its_field(watched: Watched, api: Api) -> None:
     form = await open_form(watched.page, api, "dev-0001")
-    await text(form, "Path").fill("/5/0/1")
+    await text(form, "Path").fill("/4444/0/1")
     await text(form, "Value").fill("a" * 256)
     await form.get_by_role("button", name="Create", exact=True).click()
-    await expect(text(form, "Value")).to_have_attribute("aria-invalid", "true")
+    await expect(text(form, "Path")).to_have_attribute("aria-invalid", "true")
+    await expect(text(form, "Path")).to_be_focused()
+    await expect(text(form, "Path")).to_have_accessible_description(re.compile("has not registered object 4444"))
+    await text(form, "Path").fill("/5/0/1")
+    await expect(form.get_by_text("STRING, length 0..255")).to_be_visible()
+    await form.get_by_role("button", name="Create", exact=True).click()
     await expect(text(form, "Value")).to_be_focused()
-    await expect(text(form, "Value")).to_have_accessible_description(re.compile("a length of 256 characters"))
-    await expect(form.locator(".field-error")).to_contain_text("0..255")
+    await expect(form.locator(".field-error")).to_have_text("The text is too long; 0..255 is expected.")
     await form.locator("summary", has_text="Options").click()
     await text(form, "Value").fill("a")
     await form.get_by_role("spinbutton", name="Priority").fill("101")
@@ -200,10 +204,6 @@ async def test_an_interrupted_batch_is_continued(watched: Watched, api: Api) -> 
     assert [line for line in watched.complaints if "ERR_FAILED" not in line] == []
 
 
-async def begin_a_batch_that_is_held(page: Page, api: Api) -> tuple[Locator, asyncio.Event]:
-    """Begin a batch for 3 endpoints, whose first request ends unfinished once the event is set. Return its dialog."""
-    tag, goes_on = f"site:{uuid4().hex[:8]}", asyncio.Event()
-    await api.ask(TAG, names=[await provision(api) for _ in range(3)], tag=tag)
 async def test_endpoints_that_come_and_go_meanwhile_do_not_refuse_a_batch(watched: Watched, api: Api) -> None:
     page, tag = watched.page, f"site:{uuid4().hex[:8]}"
     await api.ask(TAG, names=[await provision(api) for _ in range(2)], tag=tag)
@@ -222,6 +222,10 @@ async def test_endpoints_that_come_and_go_meanwhile_do_not_refuse_a_batch(watche
     assert watched.complaints == []
 
 
+async def begin_a_batch_that_is_held(page: Page, api: Api) -> tuple[Locator, asyncio.Event]:
+    """Begin a batch for 3 endpoints, whose first request ends unfinished once the event is set. Return its dialog."""
+    tag, goes_on = f"site:{uuid4().hex[:8]}", asyncio.Event()
+    await api.ask(TAG, names=[await provision(api) for _ in range(3)], tag=tag)
 
     async def hold(route: Route) -> None:
         if goes_on.is_set() or "createDeviceOperationsFor" not in (route.request.post_data or ""):

@@ -24,7 +24,7 @@ function resource(resourceId: number, type: ValueType | null, operations: string
   };
 }
 
-/** Object 9: resource 0 to 8 of each type, 10 bounded, 11 multiple, 12 read-only, 13 executable. */
+/** Object 9: resource 0 to 8 of each type, 10 bounded, 11 multiple, 12 read-only, 13 executable, 14 bounded in length. */
 const MODEL: ModelPartsFragment = {
   objectId: 9,
   name: "Nine",
@@ -35,6 +35,7 @@ const MODEL: ModelPartsFragment = {
     resource(11, "UNSIGNED_INTEGER", "RW", { multiple: true }),
     resource(12, "STRING", "R"),
     resource(13, null, "E"),
+    resource(14, "STRING", "RW", { range: "0..3" }),
   ],
 };
 const OBJECTS = mergeObjects(undefined, [MODEL]);
@@ -81,8 +82,16 @@ describe("a value", () => {
     [6, "tomorrow"],
     [7, "3303"],
     [10, "101"],
+    [14, "long"],
   ])("of resource %i cannot be %j", (id, text) => {
     expect(failure(draft("WRITE", `/9/0/${id}`, { text })).field).toBe("value");
+  });
+
+  test.each([
+    [10, "101", { integer: "101" }],
+    [14, "long", { string: "long" }],
+  ])("of resource %i is %j where the range does not matter", (id, text, value) => {
+    expect(buildInput(draft("WRITE", `/9/0/${id}`, { text }, { validateRange: false }), OBJECTS)).toMatchObject({ value });
   });
 
   test("without a known model has the chosen type", () => {

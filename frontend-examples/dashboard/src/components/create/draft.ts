@@ -111,9 +111,10 @@ function checkedPath(kind: OperationKind, path: string, objects: Objects, field:
 }
 
 /** The value of a row; undefined for a CREATE whose values the device sets. */
-function valueOf({ kind }: Draft, row: Row, objects: Objects, field: string): ResourceValueInput | undefined {
+function valueOf({ kind, validateRange }: Draft, row: Row, objects: Objects, field: string): ResourceValueInput | undefined {
   const type = typeOf(row, objects);
-  const resource = resourceAt(row.path, objects);
+  const known = resourceAt(row.path, objects);
+  const resource = known && !validateRange ? { ...known, range: null } : known;
   switch (valueForm(kind, row.path, objects)) {
     case "node":
       return kind === "CREATE" && !row.text.trim() ? undefined : nodeValue(row.text, field);

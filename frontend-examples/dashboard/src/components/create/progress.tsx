@@ -48,7 +48,7 @@ export function BatchProgress({ state, onContinue }: { state: BatchState; onCont
         {result &&
           result.passedOver > 0 &&
           ` ${plural(result.passedOver, "endpoint was", "endpoints were")} passed over: ` +
-            "the object, the resource or room in the queue is missing."}
+            "the object or the resource is missing, the value is out of its range, or the queue is full."}
       </p>
       <Failure problem={problem} />
       {(problem || (stopped && !running)) && (

@@ -15,7 +15,12 @@ test.each<[ValueType, string, string, boolean]>([
   ["FLOAT", "3.8", "0; 3.8..20.5", false],
   ["FLOAT", "1", "0; 3.8..20.5", true],
   ["FLOAT", "7", "0,5", false],
-  ["STRING", "long", "0..2", false],
+  ["STRING", "long", "0..2", true],
+  ["STRING", "long", "4", false],
+  ["STRING", "👍👍", "0..2", false],
+  ["STRING", "üü", "0..3 bytes", true],
+  ["STRING", "long", "1..2", false],
+  ["STRING", "long", "0: short", false],
 ])("%s %s in %j is out of range: %s", (type, text, range, expected) => {
   expect(outOfRange(type, text, range)).toBe(expected);
 });

@@ -33,8 +33,9 @@ const MOST = { INTEGER: 2n ** 63n - 1n, UNSIGNED_INTEGER: 2n ** 64n - 1n };
 /** The value of one type that a text means. 64-bit integers stay digits: a number of JavaScript would change them. */
 export function singleValue(type: ValueType, text: string, field: string, resource?: Resource): ResourceValueInput {
   const value = read(type, text, field);
-  if (resource?.range && outOfRange(type, text.trim(), resource.range)) {
-    throw new FieldError(field, `${text.trim()} is out of range; ${resource.range} is expected.`);
+  if (resource?.range && outOfRange(type, type === "STRING" ? text : text.trim(), resource.range)) {
+    const what = type === "STRING" ? "The text is too long" : `${text.trim()} is out of range`;
+    throw new FieldError(field, `${what}; ${resource.range} is expected.`);
   }
   return value;
 }
