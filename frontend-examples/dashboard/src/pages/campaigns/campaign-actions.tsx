@@ -30,7 +30,7 @@ export function CampaignActions({ campaign, onDone }: Props): ReactNode {
   const execute = useActions(campaign, onDone);
   const { status, counts } = campaign;
   const isOpen = status === "SCHEDULED" || status === "RUNNING" || status === "PAUSED" || status === "WAITING_FOR_APPROVAL";
-  const failed = countOf(counts, "FAILED", "CANCELED");
+  const unsuccessful = countOf(counts, "FAILED", "CANCELED");
   const waiting = countOf(counts, "WAITING");
   return (
     <>
@@ -49,9 +49,9 @@ export function CampaignActions({ campaign, onDone }: Props): ReactNode {
           Resume…
         </button>
       )}
-      {failed > 0 && (
+      {unsuccessful > 0 && (
         <button type="button" onClick={() => setAsking("retry")}>
-          Retry {plural(failed, "failed target")}…
+          Retry {plural(unsuccessful, countOf(counts, "CANCELED") ? "failed or canceled target" : "failed target")}…
         </button>
       )}
       {isOpen && (
@@ -66,7 +66,7 @@ export function CampaignActions({ campaign, onDone }: Props): ReactNode {
           onSubmit={(form) => execute(asking, String(form.get("reason") ?? ""))}
           onClose={() => setAsking(undefined)}
         >
-          <p>{explanation(asking, waiting, failed)}</p>
+          <p>{explanation(asking, waiting, unsuccessful)}</p>
           {(asking === "pause" || asking === "cancel") && (
             <Field name="reason" label="Reason">
               {(control) => <input {...control} name="reason" required maxLength={255} autoComplete="off" />}
@@ -86,7 +86,7 @@ const TEXTS: Record<Action, { title: string; action: string }> = {
   retry: { title: "Retry what failed?", action: "Retry" },
 };
 
-function explanation(action: Action, waiting: number, failed: number): string {
+function explanation(action: Action, waiting: number, unsuccessful: number): string {
   switch (action) {
     case "pause":
       return "No further target begins. Those that are running end by themselves.";
@@ -97,7 +97,7 @@ function explanation(action: Action, waiting: number, failed: number): string {
     case "cancel":
       return `${plural(waiting, "waiting target is", "waiting targets are")} canceled. Those that are running end by themselves.`;
     case "retry":
-      return `${plural(failed, "failed or canceled target begins", "failed or canceled targets begin")} again.`;
+      return `${plural(unsuccessful, "failed or canceled target begins", "failed or canceled targets begin")} again.`;
   }
 }
 

@@ -123,7 +123,7 @@ export function Origin({ operation }: Props): ReactNode {
       <Fact name="Sequence">{text(sequence) || null}</Fact>
       <Fact name="Priority">{String(priority)}</Fact>
       <Fact name="Repeatable">{yesNo(repeatable)}</Fact>
-      <Fact name="Validated">{validated ? "yes" : "no: the object model was not known"}</Fact>
+      <Fact name="Validated">{validated ? "yes" : "no: not checked against an object model"}</Fact>
       <Fact name="Idempotency key">{text(idempotencyKey) || null}</Fact>
       <Fact name="Id">
         <span className="mono">{id}</span>
