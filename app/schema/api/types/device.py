@@ -187,7 +187,8 @@ class DeviceOperation(Node):
         description="Whether the operation may be executed twice, and is therefore retried after an unknown outcome."
     )
     validated: bool = strawberry.field(
-        description="Whether the operation was checked against the device's object model; false if that was not known."
+        description="Whether the operation was checked against the device's object model: false if that was not known, "
+        "and for operations of observation rules, firmware updates and campaigns."
     )
     timeout_seconds: int = strawberry.field(
         description="Time that Leshan waits for the device's answer, in seconds (1 to 600)."
