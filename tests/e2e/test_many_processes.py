@@ -155,8 +155,9 @@ async def test_without_redis_everything_is_only_delayed(whole: Cluster) -> None:
     assert len({step[:2] for step in steps}) == 3 * len(ids)
     whole.valkey.restart()
     for api in whole.apis:
-        await api.create(write(names[0]))  # a process that publishes nothing does not notice that Redis is back
+        ids = await api.create(write(names[0]))  # a process that publishes nothing does not notice that Redis is back
         await eventually(lambda api=api: _bus_works(api), "the bus is back")  # type: ignore[misc]
+        await whole.confirmed(ids)
 
 
 async def _bus_works(api: Api) -> bool:

@@ -28,6 +28,9 @@ export function Rules(): ReactNode {
   const [asking, setAsking] = useState<Asking>();
   const run = useRun();
   const close = () => setAsking(undefined);
+  const rules = data?.observationRules;
+  /** The rule that is asked about as it is now: its counts change meanwhile. */
+  const asked = asking && "rule" in asking ? (rules?.find(({ id }) => id === asking.rule.id) ?? asking.rule) : undefined;
 
   function report(failed: Problem | undefined, done: string): Problem | undefined {
     if (!failed) toast(done);
@@ -57,11 +60,11 @@ export function Rules(): ReactNode {
         </For>
       </PageHead>
       <Failure problem={problem} />
-      {data?.observationRules?.length === 0 && (
+      {rules?.length === 0 && (
         <Note>No rule yet. A rule observes paths on all endpoints of a filter, and again after every registration.</Note>
       )}
       <div className="cards">
-        {data?.observationRules?.map((rule) => (
+        {rules?.map((rule) => (
           <RuleCard
             key={rule.id}
             rule={rule}
@@ -72,15 +75,15 @@ export function Rules(): ReactNode {
         ))}
       </div>
       {asking?.what === "create" && <RuleForm onDone={reload} onClose={close} />}
-      {asking?.what === "edit" && <RuleForm rule={asking.rule} input={inputOf(asking.rule)} onDone={reload} onClose={close} />}
-      {asking?.what === "disable" && (
-        <Confirm title="Disable the rule?" action="Disable" danger onConfirm={() => setEnabled(asking.rule, false)} onClose={close}>
-          <CanceledObservations rule={asking.rule} />
+      {asked && asking?.what === "edit" && <RuleForm rule={asked} input={inputOf(asked)} onDone={reload} onClose={close} />}
+      {asked && asking?.what === "disable" && (
+        <Confirm title="Disable the rule?" action="Disable" danger onConfirm={() => setEnabled(asked, false)} onClose={close}>
+          <CanceledObservations rule={asked} />
         </Confirm>
       )}
-      {asking?.what === "delete" && (
-        <Confirm title="Delete the rule?" action="Delete" danger onConfirm={() => remove(asking.rule)} onClose={close}>
-          <CanceledObservations rule={asking.rule} />
+      {asked && asking?.what === "delete" && (
+        <Confirm title="Delete the rule?" action="Delete" danger onConfirm={() => remove(asked)} onClose={close}>
+          <CanceledObservations rule={asked} />
         </Confirm>
       )}
     </>
