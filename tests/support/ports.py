@@ -15,15 +15,16 @@ _TRIES: Final = 100
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
     """Return a port that no program uses.
 
-    It is below the range from which Linux chooses the ports of connections and of servers that listen on any port, so
-    that none of them takes it before the caller's server does.
+    Where possible it is below the range from which Linux chooses the ports of connections and of servers that listen on
+    any port, so that none of them takes it before the caller's server does.
     """
     below = range(_FIRST, int(_EPHEMERAL.read_text().split()[0]))
-    for port in random.SystemRandom().sample(below, min(_TRIES, len(below))):
+    ports = below or range(_FIRST, 65_536)  # a machine may choose from nearly all ports
+    for port in random.SystemRandom().sample(ports, min(_TRIES, len(ports))):
         with socket.socket(socket.AF_INET, kind) as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
             return port
-    raise RuntimeError(f"no free port in {below}")
+    raise RuntimeError(f"no free port in {ports}")

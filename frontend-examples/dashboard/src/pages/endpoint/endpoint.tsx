@@ -38,7 +38,7 @@ export function Endpoint(): ReactNode {
   return <Page key={name} name={name} />;
 }
 
-/** Number of the newest changes of the presence that the page shows without being asked for more. */
+/** Number of the newest changes of the presence that the page shows at first. */
 const NEWEST_CHANGES = 5;
 
 function usePage(name: string): Live<EndpointPageQuery> {

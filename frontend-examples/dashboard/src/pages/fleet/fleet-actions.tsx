@@ -63,7 +63,7 @@ function TagDialog({ chosen, knownTags, onDone, onClose }: Omit<Props, "onDelete
   const run = useRun();
   const [actual, setActual] = useState<number>();
   const moves = "filter" in chosen && isMoving(chosen.filter);
-  const count = moves ? countOf(chosen) : (actual ?? countOf(chosen));
+  const count = actual ?? countOf(chosen);
 
   async function change(form: FormData): Promise<Problem | undefined> {
     const tags = { add: tagsOf(form.get("add")), remove: tagsOf(form.get("remove")) };

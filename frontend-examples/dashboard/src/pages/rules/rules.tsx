@@ -29,7 +29,7 @@ export function Rules(): ReactNode {
   const run = useRun();
   const close = () => setAsking(undefined);
   const rules = data?.observationRules;
-  /** The rule that is asked about as it is now: its counts change meanwhile. */
+  /** The rule of the open dialog, as it is now: its counts change meanwhile. */
   const asked = asking && "rule" in asking ? (rules?.find(({ id }) => id === asking.rule.id) ?? asking.rule) : undefined;
 
   function report(failed: Problem | undefined, done: string): Problem | undefined {
